@@ -1,0 +1,84 @@
+/* Design. Everything compiled for an instruction set is static C behind one table per set: nothing that the linker could
+ * merge with code for older processors. The compiler's cpu check also looks at what the operating system saves. */
+#include "dispatch.h"
+
+#include "losses/list.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#include <unistd.h>
+#define HAVE_FORK 1
+#endif
+
+#define DECLARE(isa)                                             \
+    extern block_function run_block_f32_##isa, run_block_f64_##isa; \
+    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[];
+#define SET(isa) { #isa, { run_block_f32_##isa, run_block_f64_##isa }, { vmath_table_f32_##isa, vmath_table_f64_##isa } }
+
+#if defined(__x86_64__)
+DECLARE(baseline)
+DECLARE(avx2)
+DECLARE(avx512)
+static const instruction_set sets_[] = { SET(baseline), SET(avx2), SET(avx512) };
+#define HAS __builtin_cpu_supports
+
+int fastloss_instruction_sets(const instruction_set **sets)
+{
+    *sets = sets_;
+    __builtin_cpu_init();
+    if (!(HAS("avx2") && HAS("fma") && HAS("bmi") && HAS("bmi2"))) return 1;
+    return HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq") && HAS("avx512vl") ? 3 : 2;
+}
+#elif defined(__aarch64__)
+DECLARE(neon)
+static const instruction_set sets_[] = { SET(neon) };
+
+int fastloss_instruction_sets(const instruction_set **sets)
+{
+    *sets = sets_;
+    return 1;
+}
+#else
+DECLARE(baseline)
+static const instruction_set sets_[] = { SET(baseline) };
+
+int fastloss_instruction_sets(const instruction_set **sets)
+{
+    *sets = sets_;
+    return 1;
+}
+#endif
+
+#define EXACT 0
+#define MAJORIZER 1
+#define FISHER 2
+#define BOTH 3
+#define ROW(name, parameters, curvatures) { #name, parameters, 1, curvatures },
+#define ROW2(name, parameters, curvatures) { #name, parameters, 2, curvatures },
+const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2) { 0 } };
+
+ptrdiff_t fastloss_cache_size(void)
+{
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    if (size > 0) return size;
+#endif
+    return 32 << 20;
+}
+
+static int used_threads, forked;
+
+#ifdef HAVE_FORK
+static void in_child(void) { forked |= used_threads; }
+#endif
+
+void fastloss_note_threads(void)
+{
+    if (used_threads) return;
+#ifdef HAVE_FORK
+    pthread_atfork(NULL, NULL, in_child);
+#endif
+    used_threads = 1;
+}
+
+int fastloss_forked(void) { return forked; }

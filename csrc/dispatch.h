@@ -1,0 +1,48 @@
+/* The instruction sets that were built and that this machine can run. */
+#ifndef FASTLOSS_DISPATCH_H
+#define FASTLOSS_DISPATCH_H
+
+#include "job.h"
+
+#ifdef _OPENMP
+#define FASTLOSS_OPENMP _OPENMP
+#else
+#define FASTLOSS_OPENMP 0
+#endif
+
+#ifdef __clang__
+#define FASTLOSS_COMPILER "clang " __clang_version__
+#else
+#define FASTLOSS_COMPILER "gcc " __VERSION__
+#endif
+
+typedef struct {
+    const char *name;
+    void (*function)(ptrdiff_t n, const void *x, void *out);
+} vmath_row;
+
+typedef struct {
+    const char *name;
+    block_function *run[2];     /* by element type: FLOAT32, FLOAT64 */
+    const vmath_row *vmath[2];  /* ends with a NULL name */
+} instruction_set;
+
+typedef struct {
+    const char *name;
+    int parameters, predictions, curvatures; /* bits: 1 majorizer, 2 fisher */
+} loss_row;
+
+extern const loss_row fastloss_losses[]; /* ends with a NULL name */
+
+/* Usable ones, worst first; returns how many. */
+int fastloss_instruction_sets(const instruction_set **sets);
+
+/* Bytes of the last-level cache: larger outputs are streamed past it. */
+ptrdiff_t fastloss_cache_size(void);
+
+/* In a forked child of a process whose OpenMP threads are gone with the fork, parallel regions would wait for them for
+ * ever. `note_threads` is called before a region; `forked` is 1 in such a child. */
+void fastloss_note_threads(void);
+int fastloss_forked(void);
+
+#endif

@@ -1,0 +1,283 @@
+/* One block through load -> check -> terms -> store. Compiled per instruction set and type, like the kernels.
+ *
+ * Design. Strides, element types, weights, scaling, in-place calls and non-temporal stores live here, once for all losses:
+ * kernels see contiguous columns of `real` only. Blocks of contiguous native input are read where they lie;
+ * everything else, and the last block, passes through scratch columns that stay in the L1 cache. */
+#include "job.h"
+#include "kernels.h"
+
+#include <string.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+extern const kernels SYMBOL(kernel_table)[];
+
+#define REAL_MAX BY_TYPE(1.7976931348623157e308, 3.4028234663852886e38)
+
+/* ---- where an element lies ------------------------------------------------------------------------------------------- */
+
+/* Calls BODY for runs along the last axis: `run` samples from sample `done` of the block on, the first at `at`. */
+#define FOR_RUNS(j, op, start, n, BODY)                                                    \
+    for (ptrdiff_t done = 0, run; done < (n); done += run) {                               \
+        char *at = (op)->data;                                                             \
+        ptrdiff_t rest = (start) + done, inner = 0;                                        \
+        for (int axis = (j)->ndim - 1; axis >= 0; axis--) {                                \
+            const ptrdiff_t length = (j)->shape[axis], k = axis ? rest % length : rest;    \
+            at += k * (op)->strides[axis];                                                 \
+            rest = axis ? rest / length : 0;                                               \
+            if (axis == (j)->ndim - 1) inner = length - k;                                 \
+        }                                                                                  \
+        run = inner < (n) - done ? inner : (n) - done;                                     \
+        const ptrdiff_t stride = (op)->strides[(j)->ndim - 1];                             \
+        BODY                                                                               \
+    }
+
+/* ---- load ------------------------------------------------------------------------------------------------------------ */
+
+/* IEEE binary16: the exponent is moved by a multiplication, which also makes subnormals right; inf and NaN by hand. */
+INLINE float from_half(uint16_t half)
+{
+    const uint32_t magnitude = half & 0x7fffu;
+    uint32_t bits = magnitude << 13;
+    float x;
+    memcpy(&x, &bits, 4);
+    x *= 0x1p112f;
+    if (magnitude >= 0x7c00u) {
+        bits = 0x7f800000u | (magnitude & 0x3ffu) << 13;
+        memcpy(&x, &bits, 4);
+    }
+    return half & 0x8000u ? -x : x;
+}
+
+static void swap_bytes(void *to, const void *from, size_t size)
+{
+    for (size_t k = 0; k < size; k++) ((char *)to)[k] = ((const char *)from)[size - 1 - k];
+}
+
+/* A strided run of one type. memcpy reads unaligned data; the unit stride gets a loop of its own, which vectorises. */
+#define READ(ctype, convert)                                                               \
+    {                                                                                      \
+        ctype x;                                                                           \
+        if (op->swapped)                                                                   \
+            for (ptrdiff_t i = 0; i < n; i++) {                                            \
+                swap_bytes(&x, at + i * stride, sizeof x);                                 \
+                to[i] = (real)convert(x);                                                  \
+            }                                                                              \
+        else if (stride == sizeof x)                                                       \
+            for (ptrdiff_t i = 0; i < n; i++) {                                            \
+                memcpy(&x, at + i * (ptrdiff_t)sizeof x, sizeof x);                        \
+                to[i] = (real)convert(x);                                                  \
+            }                                                                              \
+        else if (stride == 2 * sizeof x)                                                   \
+            for (ptrdiff_t i = 0; i < n; i++) {                                            \
+                memcpy(&x, at + i * (ptrdiff_t)(2 * sizeof x), sizeof x);                  \
+                to[i] = (real)convert(x);                                                  \
+            }                                                                              \
+        else                                                                               \
+            for (ptrdiff_t i = 0; i < n; i++) {                                            \
+                memcpy(&x, at + i * stride, sizeof x);                                     \
+                to[i] = (real)convert(x);                                                  \
+            }                                                                              \
+    }                                                                                      \
+    break;
+
+static void read_run(real *restrict to, const operand *op, const char *at, ptrdiff_t stride, ptrdiff_t n)
+{
+    switch (op->type) {
+    case FLOAT32: READ(float, )
+    case FLOAT64: READ(double, )
+    case FLOAT16: READ(uint16_t, from_half)
+    case LONGDOUBLE: READ(long double, )
+    case INT8: READ(int8_t, )
+    case INT16: READ(int16_t, )
+    case INT32: READ(int32_t, )
+    case INT64: READ(int64_t, )
+    case UINT8: READ(uint8_t, )
+    case UINT16: READ(uint16_t, )
+    case UINT32: READ(uint32_t, )
+    case UINT64: READ(uint64_t, )
+    }
+}
+
+/* The block as a contiguous column: in place where possible, else in scratch, padded with copies of its last element. */
+static const real *load(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n, real *scratch)
+{
+    if (op->contiguous && n % LANES == 0) return (const real *)op->data + start;
+    if (op->contiguous)
+        memcpy(scratch, (const real *)op->data + start, (size_t)n * sizeof(real));
+    else
+        FOR_RUNS(j, op, start, n, read_run(scratch + done, op, at, stride, run);)
+    for (ptrdiff_t i = n; i % LANES; i++) scratch[i] = scratch[n - 1];
+    return scratch;
+}
+
+/* ---- check ----------------------------------------------------------------------------------------------------------- */
+
+static int check_labels(const job *j, ptrdiff_t n, const real *y)
+{
+    int bad = 0, zero = 0, minus = 0;
+    const real low = maximum((real)j->y_low, -REAL_MAX), high = minimum((real)j->y_high, REAL_MAX);
+    switch (j->label) {
+    case ANY: return 0;
+    case INTERVAL:
+        _Pragma("omp simd reduction(|:bad)")
+        for (ptrdiff_t i = 0; i < n; i++) bad |= !(y[i] >= low) | !(y[i] <= high);
+        return bad ? BAD_Y : 0;
+    case BINARY:
+        _Pragma("omp simd reduction(|:bad)")
+        for (ptrdiff_t i = 0; i < n; i++) bad |= (y[i] != 0) & (y[i] != 1);
+        return bad ? BAD_Y : 0;
+    case SIGNED:
+        _Pragma("omp simd reduction(|:bad, zero, minus)")
+        for (ptrdiff_t i = 0; i < n; i++) {
+            bad |= (y[i] != 0) & (y[i] != 1) & (y[i] != -1);
+            zero |= y[i] == 0;
+            minus |= y[i] == -1;
+        }
+        return (bad ? BAD_Y : 0) | (zero ? SAW_ZERO : 0) | (minus ? SAW_MINUS : 0);
+    }
+    return 0;
+}
+
+/* A finite prediction outside [low, high]; infinite bounds need no look at the data. */
+static int check_range(ptrdiff_t n, const real *f, double low_, double high_, int bit)
+{
+    const real low = (real)low_, high = (real)high_;
+    int bad = 0;
+    if (low == -REAL_INFINITY && high == REAL_INFINITY) return 0;
+    _Pragma("omp simd reduction(|:bad)")
+    for (ptrdiff_t i = 0; i < n; i++) bad |= ((f[i] < low) | (f[i] > high)) & (absolute(f[i]) <= REAL_MAX);
+    return bad ? bit : 0;
+}
+
+static int check_weights(ptrdiff_t n, const real *w)
+{
+    int bad = 0;
+    _Pragma("omp simd reduction(|:bad)")
+    for (ptrdiff_t i = 0; i < n; i++) bad |= !(w[i] >= 0) | !(w[i] <= REAL_MAX);
+    return bad ? BAD_W : 0;
+}
+
+/* ---- store ----------------------------------------------------------------------------------------------------------- */
+
+/* Past the cache: ordinary stores up to the next line of 64 bytes, whole lines after it. */
+static void stream_copy(real *to, const real *from, ptrdiff_t n)
+{
+#if defined(__SSE2__)
+    ptrdiff_t i = 0;
+    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = from[i];
+#if defined(__AVX512F__)
+    for (; i + (ptrdiff_t)(64 / sizeof(real)) <= n; i += 64 / sizeof(real))
+        _mm512_stream_si512((void *)(to + i), _mm512_loadu_si512(from + i));
+#else
+    for (; i + (ptrdiff_t)(16 / sizeof(real)) <= n; i += 16 / sizeof(real))
+        _mm_stream_si128((void *)(to + i), _mm_loadu_si128((const void *)(from + i)));
+#endif
+    for (; i < n; i++) to[i] = from[i];
+#else
+    memcpy(to, from, (size_t)n * sizeof(real));
+#endif
+}
+
+/* x := w x scale, where a weight of 0 gives 0 whatever x is; then the floor. */
+static void weigh(ptrdiff_t n, const real *x, const real *w, real scale, real floor, real *to)
+{
+    if (w)
+        _Pragma("omp simd")
+        for (ptrdiff_t i = 0; i < n; i++) to[i] = w[i] == 0 ? R(0.) : maximum(x[i] * w[i] * scale, floor);
+    else
+        _Pragma("omp simd")
+        for (ptrdiff_t i = 0; i < n; i++) to[i] = maximum(x[i] * scale, floor);
+}
+
+static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n, real *x, const real *w, double scale, double floor_)
+{
+    const real floor = floor_ != floor_ ? -REAL_INFINITY : (real)floor_;
+    real *in_place = op->contiguous ? (real *)op->data + start : NULL;
+    if (in_place && !j->stream) {
+        weigh(n, x, w, (real)scale, floor, in_place);
+        return;
+    }
+    if (w || scale != 1 || floor != -REAL_INFINITY) weigh(n, x, w, (real)scale, floor, x);
+    if (in_place)
+        stream_copy(in_place, x, n);
+    else
+        FOR_RUNS(j, op, start, n, {
+            if (op->type == FLOAT32)
+                for (ptrdiff_t i = 0; i < run; i++) *(float *)(at + i * stride) = (float)x[done + i];
+            else
+                for (ptrdiff_t i = 0; i < run; i++) *(double *)(at + i * stride) = (double)x[done + i];
+        })
+}
+
+/* float64 whatever the type */
+static double weighted_sum(ptrdiff_t n, const real *x, const real *w)
+{
+    double sum = 0;
+    if (w)
+        _Pragma("omp simd reduction(+:sum)")
+        for (ptrdiff_t i = 0; i < n; i++) sum += w[i] == 0 ? 0. : (double)x[i] * (double)w[i];
+    else
+        _Pragma("omp simd reduction(+:sum)")
+        for (ptrdiff_t i = 0; i < n; i++) sum += (double)x[i];
+    return sum;
+}
+
+/* ---- the block ------------------------------------------------------------------------------------------------------- */
+
+static void run_terms(const job *j, ptrdiff_t groups, const columns *b)
+{
+    const kernels *k = &SYMBOL(kernel_table)[j->row];
+    real param[MAX_PARAM];
+    for (int i = 0; i < MAX_PARAM; i++) param[i] = (real)j->param[i];
+
+    if (j->want & WANT_HESSIAN && j->curvature <= FISHER_H) {
+        k->gradient_hessian[j->curvature](groups, param, b);
+        if (j->want & WANT_VALUE) k->value(groups, param, b);
+        return;
+    }
+    const int gradient = j->want & WANT_GRADIENT || (j->want & WANT_HESSIAN && j->curvature == ABSOLUTE_GRADIENT_H);
+    if (gradient && j->want & WANT_VALUE) k->value_gradient(groups, param, b);
+    else if (gradient) k->gradient(groups, param, b);
+    else if (j->want & WANT_VALUE) k->value(groups, param, b);
+
+    if (j->want & WANT_HESSIAN)
+        for (int c = 0; c < (j->operands[F2].data ? 2 : 1); c++)
+            for (ptrdiff_t i = 0; i < groups * LANES; i++)
+                b->hessian[c][i] = j->curvature == UNIT_H ? R(1.) : absolute(b->gradient[c][i]);
+}
+
+void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
+{
+    _Alignas(64) real scratch[OPERANDS][BLOCK];
+    const operand *op = j->operands;
+    const ptrdiff_t start = index * BLOCK, left = j->size - start, n = left < BLOCK ? left : BLOCK;
+    const int pair = op[F2].data != NULL;
+
+    const real *y = load(j, &op[Y], start, n, scratch[Y]);
+    const real *f = load(j, &op[F], start, n, scratch[F]);
+    const real *f2 = pair ? load(j, &op[F2], start, n, scratch[F2]) : f;
+    const real *w = op[W].data ? load(j, &op[W], start, n, scratch[W]) : NULL;
+
+    result->status = check_labels(j, n, y) | check_range(n, f, j->f_low[0], j->f_high[0], BAD_F);
+    if (pair) result->status |= check_range(n, f2, j->f_low[1], j->f_high[1], BAD_F2);
+    if (w) result->status |= check_weights(n, w);
+    result->weight = w ? weighted_sum(n, w, NULL) : (double)n;
+    result->value = 0;
+    if (!j->want || result->status & (BAD_Y | BAD_F | BAD_F2 | BAD_W)) return;
+
+    const columns block = {
+        .y = y, .f = { f, f2 }, .value = scratch[VALUE],
+        .gradient = { scratch[GRADIENT], scratch[GRADIENT2] },
+        .hessian = { scratch[HESSIAN], scratch[HESSIAN2] },
+    };
+    run_terms(j, (n + LANES - 1) / LANES, &block);
+
+    if (j->want & WANT_VALUE) {
+        result->value = weighted_sum(n, scratch[VALUE], w);
+        if (op[VALUE].data) store(j, &op[VALUE], start, n, scratch[VALUE], w, 1, REAL_NAN);
+    }
+    for (int k = GRADIENT; k <= HESSIAN2; k++)
+        if (op[k].data) store(j, &op[k], start, n, scratch[k], w, j->scale, k < HESSIAN ? REAL_NAN : j->min_hessian);
+}

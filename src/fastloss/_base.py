@@ -1,0 +1,514 @@
+"""The methods that all losses share."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+
+from . import _threads as _threads  # installs the thread policy
+from . import _validation as check
+from ._core.pointwise import UNREADY, Kernel, Violation
+from ._domains import REAL, Domain, Interval
+from ._links import IDENTITY, Link
+from ._registry import LossInfo, encoded
+from ._validation import GRADIENT, HESSIAN, VALUE
+
+Array = np.ndarray[Any, Any]
+ArrayLike = Any
+Self = TypeVar("Self", bound="Loss")
+
+
+class Evaluation(NamedTuple):
+    """What `evaluate` returns; None where an output was not asked for."""
+
+    value: Any = None
+    gradient: Any = None
+    hessian: Any = None
+
+
+class Methods(ABC):
+    """The calls of a loss, in terms of one: shared by the kernels' face and the NumPy reference."""
+
+    @abstractmethod
+    def _evaluate(
+        self,
+        want: int,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None,
+        reduction: str,
+        out: Any,
+        n_threads: int | None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Any:
+        """The wanted outputs: one object, or a tuple in the order value, gradient, hessian."""
+
+    def __call__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: Array | None = None,
+        n_threads: int | None = None,
+    ) -> Any:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets, of any real dtype and shape S.
+        y_pred : array_like
+            Predictions, of shape S (S + (2,) for the distributions). float32 and float64 are computed as they are,
+            float16 in float32, integers in float64.
+        sample_weight : array_like or float, optional
+            Weights >= 0, of shape S or a scalar. A sample of weight 0 contributes exactly 0.
+        reduction : {"mean", "sum", "none"}
+            ``sum(w l) / sum(w)``, ``sum(w l)``, or the array ``w l``.
+        out : ndarray, optional
+            float32 or float64 array for the result of ``reduction="none"``.
+        n_threads : int, optional
+            Threads for this call; results do not depend on it.
+
+        Returns
+        -------
+        float or ndarray
+            Accumulated in float64.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not a real array on the CPU.
+        ValueError
+            If shapes do not match, a value is outside its domain, or the mean is over nothing.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Huber()([0.0, 1.0], [0.5, 4.0])
+        1.3125
+        """
+        return self._evaluate(VALUE, y_true, y_pred, sample_weight, reduction, out, n_threads)
+
+    value = __call__
+
+    def gradient(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: Array | None = None,
+        n_threads: int | None = None,
+    ) -> Array:
+        """Compute the derivative with respect to `y_pred` of the sum or mean of the loss.
+
+        Parameters, errors: as for the call of the loss itself.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of `y_pred`: ``w l' / sum(w)`` for "mean", ``w l'`` for "sum" and "none".
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Huber().gradient([0.0, 1.0], [0.5, 4.0], reduction="sum")
+        array([0.5, 1. ])
+        """
+        return self._evaluate(GRADIENT, y_true, y_pred, sample_weight, reduction, out, n_threads)
+
+    def hessian(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: Array | None = None,
+        n_threads: int | None = None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Array:
+        """Compute the diagonal of the second derivative with respect to `y_pred`, or another curvature.
+
+        Parameters
+        ----------
+        y_true, y_pred, sample_weight, reduction, out, n_threads
+            As for the call of the loss itself.
+        hessian : str
+            One of `hessian_policies`: ``"exact"``, ``"majorizer"`` (an upper bound, never negative), ``"fisher"``
+            (expected), ``"absolute_gradient"``, ``"unit"``.
+        min_hessian : float, optional
+            A floor, applied after weights and reduction; samples of weight 0 stay 0.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of `y_pred`.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Huber().hessian([0.0, 1.0], [0.5, 3.0], reduction="sum", hessian="majorizer")
+        array([1. , 0.5])
+        """
+        return self._evaluate(HESSIAN, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian)
+
+    def value_and_gradient(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: Any = None,
+        n_threads: int | None = None,
+    ) -> tuple[Any, Array]:
+        """Compute value and gradient in one pass over the data.
+
+        Parameters, errors: as for the call of the loss itself; `out` holds the gradient (with ``reduction="none"``
+        a tuple for value and gradient).
+
+        Returns
+        -------
+        value : float or ndarray
+        gradient : ndarray
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Huber().value_and_gradient([0.0, 1.0], [0.5, 4.0])
+        (1.3125, array([0.25, 0.5 ]))
+        """
+        return self._evaluate(VALUE | GRADIENT, y_true, y_pred, sample_weight, reduction, out, n_threads)  # type: ignore[no-any-return]
+
+    def gradient_and_hessian(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: tuple[Array | None, Array | None] | None = None,
+        n_threads: int | None = None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> tuple[Array, Array]:
+        """Compute gradient and hessian in one pass over the data: what boosters ask for.
+
+        Parameters, errors: as for `hessian`; `out` is a tuple for gradient and hessian.
+
+        Returns
+        -------
+        gradient, hessian : ndarray
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.HalfSquaredError().gradient_and_hessian([0.0, 1.0], [0.5, 4.0], reduction="sum")
+        (array([0.5, 3. ]), array([1., 1.]))
+        """
+        return self._evaluate(  # type: ignore[no-any-return]
+            GRADIENT | HESSIAN, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian
+        )
+
+    def evaluate(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        outputs: tuple[str, ...] = ("value", "gradient", "hessian"),
+        reduction: str = "mean",
+        out: Any = None,
+        n_threads: int | None = None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Evaluation:
+        """Compute any of value, gradient and hessian in one pass over the data.
+
+        Parameters
+        ----------
+        y_true, y_pred, sample_weight, reduction, n_threads, hessian, min_hessian
+            As for `hessian`.
+        outputs : tuple of str
+            Of ``"value"``, ``"gradient"``, ``"hessian"``.
+        out : tuple, optional
+            Arrays for those outputs that are arrays, in the order value, gradient, hessian.
+
+        Returns
+        -------
+        Evaluation
+            A named tuple; None where an output was not asked for.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.MeanSquaredError().evaluate([0.0], [0.5], outputs=("value", "hessian"))
+        Evaluation(value=0.25, gradient=None, hessian=array([2.]))
+        """
+        want = check.wanted_outputs(outputs)
+        result = self._evaluate(want, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian)
+        names = [name for name, bit in check.OUTPUTS.items() if want & bit]
+        return Evaluation(**dict(zip(names, result if len(names) > 1 else (result,), strict=True)))
+
+
+class Loss(Methods):
+    """Base of all losses: an immutable object with keyword-only parameters.
+
+    Equal when class and parameters are equal; hashable, picklable; `repr` evaluates back to the object.
+    """
+
+    _declared: ClassVar[dict[str, Any]]
+
+    n_predictions: ClassVar[int] = 1
+    """Predictions per sample: 2 for the distributions, on a last axis of `y_pred`."""
+
+    @property
+    def info(self) -> LossInfo:
+        """The metadata of this object (`fastloss.LossInfo`)."""
+        values = {k: v(self) if callable(v) and not isinstance(v, Link) else v for k, v in self._declared.items()}
+        return LossInfo(**values)
+
+    @property
+    def default_hessian(self) -> str:
+        """The curvature that boosters should use: it trains where the exact one is 0, negative or fades."""
+        return self.info.default_hessian
+
+    @property
+    def hessian_policies(self) -> tuple[str, ...]:
+        """The curvatures that `hessian=` accepts."""
+        raise NotImplementedError
+
+    @property
+    def link(self) -> Link:
+        """Between the natural scale of predictions and the raw one: `link.inverse(raw)` is the prediction."""
+        return self.info.link
+
+    @property
+    def f_domains(self) -> tuple[Domain, ...]:
+        """Where each prediction of a sample may lie."""
+        domain = self.info.f_domain
+        return domain if isinstance(domain, tuple) else (domain,) * self.n_predictions
+
+    def on_raw(self: Self) -> Self:
+        """Return the same loss on the raw scale (logits, log-rates), which boosters and linear models need.
+
+        Returns
+        -------
+        Loss
+            This object itself where the link is the identity.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Poisson().on_raw()
+        Poisson(log_input=True, full=False)
+        """
+        return self
+
+    def init_score(self, y_true: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Return the constant prediction, on the raw scale, that minimises the loss.
+
+        Parameters
+        ----------
+        y_true : array_like
+            Targets of any shape.
+        sample_weight : array_like or float, optional
+            Weights >= 0.
+
+        Returns
+        -------
+        float or ndarray
+            One number for each prediction of a sample.
+
+        Raises
+        ------
+        ValueError
+            If there are no samples, all weights are 0, or a target is outside the domain.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.MeanAbsoluteError().init_score([1.0, 2.0, 10.0])
+        2.0
+        """
+        y = check.as_array("y_true", y_true).astype(np.float64).ravel()
+        if y.size == 0:
+            raise ValueError("y_true must not be empty: the minimiser over nothing is undefined")
+        check.check_labels("y_true", y, self.info.y_domain)
+        w = np.ones_like(y)
+        if sample_weight is not None:
+            w = check.as_array("sample_weight", sample_weight).astype(np.float64)
+            if w.shape not in ((), np.shape(y_true)):
+                raise ValueError(f"sample_weight must be a scalar or have the shape {np.shape(y_true)}, got {w.shape}")
+            check.check_labels("sample_weight", w, Interval(0.0))
+            w = np.broadcast_to(w, np.shape(y_true)).ravel()
+        if not w.any():
+            raise ValueError("sample_weight must not sum to 0")
+        keep = w > 0
+        score = self._init_score(y[keep], w[keep])
+        return score if isinstance(score, np.ndarray) else float(score)
+
+    def _init_score(self, y: Array, w: Array) -> Any:
+        """The minimiser for checked float64 targets with positive weights."""
+        raise NotImplementedError(f"{type(self).__name__} defines no init_score")
+
+    def config(self) -> dict[str, Any]:
+        """Return name and parameters as a dict that JSON can hold; `fastloss.get` rebuilds the loss from it.
+
+        Returns
+        -------
+        dict
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.Huber(delta=2.0).config()
+        {'name': 'huber', 'delta': 2.0}
+        """
+        return {"name": self._declared["name"], **{k: encoded(v) for k, v in self._parameters().items()}}
+
+    def _parameters(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={_source(v)}" for k, v in self._parameters().items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._parameters())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+class PointwiseLoss(Loss):
+    """A loss of one target and one prediction per sample (two predictions for the distributions).
+
+    To write your own, subclass it with a function `reference(y, f, **parameters)` that returns value, gradient and
+    hessian of every sample in NumPy; the result works wherever a built-in loss does, at NumPy speed. Declare
+    parameters as fields of a ``@dataclass(frozen=True, kw_only=True)``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastloss as fl
+    >>> class Cubed(fl.PointwiseLoss):
+    ...     def reference(y, f):
+    ...         r = f - y
+    ...         return abs(r) ** 3, 3 * r * abs(r), 6 * abs(r)
+    >>> Cubed().value_and_gradient([0.0, 0.0], [1.0, 2.0])
+    (4.5, array([1.5, 6. ]))
+    """
+
+    _users_reference: ClassVar[Any] = None
+    _kernel: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "reference" in cls.__dict__ and not isinstance(cls.__dict__["reference"], property):
+            cls._users_reference = staticmethod(cls.__dict__["reference"])
+            del cls.reference
+            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+            cls._declared = _UNDECLARED | {"name": name} | getattr(cls, "declared", {})
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if "check" in field.metadata:
+                value = field.metadata["check"](field.name, getattr(self, field.name))
+                object.__setattr__(self, field.name, value)
+        self._check_parameters()
+        if self._users_reference is None:
+            object.__setattr__(self, "_kernel", self._make_kernel())
+
+    def _check_parameters(self) -> None:
+        """Raise where parameters do not go together."""
+
+    def _formula(self) -> tuple[str, tuple[float, ...]]:
+        """Name of the formula in csrc/losses and its parameters."""
+        return self._declared["name"], tuple(self._parameters().values())
+
+    def _make_kernel(self) -> Kernel:
+        name, parameters = self._formula()
+        info, domain = self.info, self.info.y_domain
+        y_range = (domain.low, domain.high, domain.low_open) if isinstance(domain, Interval) else (0.0, 1.0, False)
+        f_ranges = [(d.low, d.high) for d in self.f_domains if isinstance(d, Interval)]
+        return Kernel(name, parameters, info.y_domain.rule, y_range, f_ranges)
+
+    @property
+    def hessian_policies(self) -> tuple[str, ...]:
+        """The curvatures that `hessian=` accepts."""
+        return ("exact", "absolute_gradient", "unit") if self._kernel is None else self._kernel.curvatures  # type: ignore[no-any-return]
+
+    @property
+    def reference(self) -> Methods:
+        """The same loss in plain NumPy: the specification that kernels are tested against."""
+        from .reference import Reference
+
+        return Reference(self)
+
+    def _evaluate(
+        self,
+        want: int,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None,
+        reduction: str,
+        out: Any,
+        n_threads: int | None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Any:
+        kernel = self._kernel
+        if kernel is None:
+            from .reference import Reference
+
+            return Reference(self)._evaluate(
+                want, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian
+            )
+        if n_threads is not None:
+            n_threads = check.positive_integer("n_threads", n_threads)
+        if want & HESSIAN:
+            policy = (check.curvature(self, hessian), check.floor(min_hessian))
+        else:
+            policy = ()
+        result = kernel(want, y_true, y_pred, sample_weight, reduction, out, n_threads, *policy)
+        if result is UNREADY:
+            arguments = check.prepare(self, want, y_true, y_pred, sample_weight, reduction, out, n_threads)
+            y_true, y_pred, sample_weight = arguments[:3]
+            result = kernel(want, *arguments, *policy)
+        if type(result) is Violation:
+            raise check.domain_error(self, result, y_true, y_pred, sample_weight)
+        return result
+
+
+_UNDECLARED: dict[str, Any] = {
+    "aliases": (),
+    "family": "user",
+    "formula": "",
+    "convex": False,
+    "differentiability": "C0",
+    "lipschitz": float("inf"),
+    "outliers": "high",
+    "proper": None,
+    "elicits": "",
+    "y_domain": REAL,
+    "f_domain": REAL,
+    "link": IDENTITY,
+    "default_hessian": "exact",
+    "reference": "",
+}
+
+
+def _source(value: Any) -> str:
+    return f"float('{value}')" if isinstance(value, float) and value in (float("inf"), float("-inf")) else repr(value)
+
+
+def _rebuild(cls: type[Loss], parameters: dict[str, Any]) -> Loss:
+    return cls(**parameters)

@@ -1,0 +1,52 @@
+"""The C side: csrc/job.h and csrc/dispatch.h."""
+
+cdef extern from "job.h" nogil:
+    enum: MAX_DIMS, MAX_PARAM
+    ctypedef enum element_type:
+        FLOAT32, FLOAT64, FLOAT16, LONGDOUBLE, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64
+    ctypedef struct operand:
+        char *data
+        Py_ssize_t strides[64]
+        element_type type
+        int swapped, contiguous
+    enum: Y, F, F2, W, VALUE, GRADIENT, GRADIENT2, HESSIAN, HESSIAN2, OPERANDS
+    ctypedef enum label_rule:
+        ANY, INTERVAL, BINARY, SIGNED
+    ctypedef enum curvature_t "curvature":
+        EXACT_H
+    enum: WANT_VALUE, WANT_GRADIENT, WANT_HESSIAN
+    ctypedef struct job:
+        int ndim, row, want, stream
+        Py_ssize_t size
+        Py_ssize_t shape[64]
+        operand operands[9]
+        curvature_t curvature
+        double param[8]
+        label_rule label
+        double y_low, y_high, scale, min_hessian
+        double f_low[2]
+        double f_high[2]
+    enum: BAD_Y, BAD_F, BAD_F2, BAD_W, SAW_ZERO, SAW_MINUS
+    ctypedef struct partial:
+        double value, weight
+        int status
+    ctypedef void block_function(const job *, Py_ssize_t, partial *)
+
+cdef extern from "dispatch.h" nogil:
+    ctypedef struct vmath_row:
+        const char *name
+        void (*function)(Py_ssize_t n, const void *x, void *out)
+    ctypedef struct instruction_set:
+        const char *name
+        block_function *run[2]
+        const vmath_row *vmath[2]
+    ctypedef struct loss_row:
+        const char *name
+        int parameters, predictions, curvatures
+    const loss_row fastloss_losses[]
+    int fastloss_instruction_sets(const instruction_set **sets)
+    Py_ssize_t fastloss_cache_size()
+    void fastloss_note_threads()
+    int fastloss_forked()
+    int FASTLOSS_OPENMP
+    const char *FASTLOSS_COMPILER

@@ -1,0 +1,68 @@
+"""Where targets and predictions may lie: what the kernels check, messages name and tests draw from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A closed interval of numbers, or one that is open below.
+
+    As the domain of `y_true` only its finite members are allowed; as the domain of `y_pred` infinities and NaN pass.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The kernels' name of the check."""
+        return "any" if self.low == -math.inf and self.high == math.inf else "interval"
+
+    def contains(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Whether each finite element lies inside (all elements, where the interval is the whole line)."""
+        if self.rule == "any":
+            return np.ones(x.shape, bool)
+        return np.isfinite(x) & ((x > self.low) if self.low_open else (x >= self.low)) & (x <= self.high)
+
+    def __str__(self) -> str:
+        if self.rule == "any":
+            return "real"
+        if self.high == math.inf:
+            return f"{'>' if self.low_open else '>='} {self.low:g}"
+        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}]"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Class labels: 0 and 1, or (signed) 1 for one class and either 0 or -1 for the other."""
+
+    signed: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The kernels' name of the check."""
+        return "signed" if self.signed else "binary"
+
+    def contains(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Whether each element is one of the labels."""
+        return (x == 0) | (x == 1) | (self.signed & (x == -1))
+
+    def __str__(self) -> str:
+        return "0 or 1, or -1 or 1" if self.signed else "0 or 1"
+
+
+Domain = Interval | Labels
+
+REAL = Interval()
+NON_NEGATIVE = Interval(0.0)
+POSITIVE = Interval(0.0, low_open=True)
+UNIT = Interval(0.0, 1.0)
+BINARY = Labels()
+SIGNED = Labels(signed=True)

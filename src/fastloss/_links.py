@@ -1,0 +1,68 @@
+"""Links between the natural scale of predictions (probabilities, rates) and the raw scale of models (logits, log-rates)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A pair of maps: `link(natural)` is the raw score, `link.inverse(raw)` the prediction on the natural scale."""
+
+    name: str
+    _forward: Callable[[Array], Array]
+    _inverse: Callable[[Array], Array]
+
+    def __call__(self, natural: Any) -> Array:
+        """Map predictions on the natural scale to raw scores."""
+        with np.errstate(all="ignore"):
+            return self._forward(_as_float(natural))
+
+    def inverse(self, raw: Any) -> Array:
+        """Map raw scores to predictions on the natural scale."""
+        with np.errstate(all="ignore"):
+            return self._inverse(_as_float(raw))
+
+    def __repr__(self) -> str:
+        return f"<link {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _by_name, (self.name,)
+
+
+def _as_float(x: Any) -> Array:
+    x = np.asarray(x)
+    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+
+
+def _logit(p: Array) -> Array:
+    return np.log(p) - np.log1p(-p)
+
+
+def _on_columns(first: Callable[[Array], Array], second: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda x: np.stack([first(x[..., 0]), second(x[..., 1])], axis=-1)
+
+
+IDENTITY = Link("identity", lambda x: x, lambda x: x)
+LOG = Link("log", np.log, np.exp)
+LOGIT = Link("logit", _logit, _sigmoid)
+HALF_LOGIT = Link("half_logit", lambda p: _logit(p) / 2, lambda x: _sigmoid(2 * x))
+IDENTITY_LOG = Link("identity, log", _on_columns(np.asarray, np.log), _on_columns(np.asarray, np.exp))
+LOG_LOG = Link("log, log", np.log, np.exp)
+
+_LINKS = {link.name: link for link in (IDENTITY, LOG, LOGIT, HALF_LOGIT, IDENTITY_LOG, LOG_LOG)}
+
+
+def _by_name(name: str) -> Link:
+    return _LINKS[name]

@@ -1,0 +1,49 @@
+"""Parameters of a loss, declared beside their legal range: `delta: float = number(1.0, gt=0)`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ._validation import flag as check_flag
+from ._validation import one_of, real_number
+
+
+def _parameter(default: Any, check: Callable[[str, Any], Any]) -> Any:
+    return dataclasses.field(default=default, metadata={"check": check})
+
+
+def number(
+    default: float,
+    *,
+    gt: float = -math.inf,
+    ge: float = -math.inf,
+    lt: float = math.inf,
+    le: float = math.inf,
+    nonzero: bool = False,
+    infinite: bool = False,
+) -> Any:
+    """A real number within bounds, finite unless `infinite`."""
+
+    def check(name: str, value: Any) -> float:
+        return real_number(name, value, gt=gt, ge=ge, lt=lt, le=le, nonzero=nonzero, infinite=infinite)
+
+    return _parameter(default, check)
+
+
+def optional(declared: Any) -> Any:
+    """The same parameter, where None is allowed and the default."""
+    check = declared.metadata["check"]
+    return _parameter(None, lambda name, value: None if value is None else check(name, value))
+
+
+def flag(default: bool) -> Any:
+    """True or False."""
+    return _parameter(default, check_flag)
+
+
+def choice(default: Any, options: tuple[Any, ...]) -> Any:
+    """One of some values."""
+    return _parameter(default, lambda name, value: one_of(name, value, options))

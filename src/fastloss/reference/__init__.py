@@ -1,0 +1,126 @@
+"""The NumPy specification of every loss: one short function each, written for people.
+
+`loss.reference` is the same object in pure NumPy, with the same methods and arguments. It is what the tests compare the
+kernels with and what the benchmarks call the baseline. The functions are complex-step safe:
+``terms.value`` at ``f + 1e-30j`` gives the derivative in its imaginary part.
+"""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .. import _validation as check
+from .._base import Array, ArrayLike, Methods, PointwiseLoss
+from .._core.pointwise import CURVATURES
+from .._domains import Interval
+from .._validation import GRADIENT, HESSIAN, VALUE
+from ._support import Terms
+
+__all__ = ["Reference", "Terms", "terms"]
+
+
+def terms(loss: PointwiseLoss, y: Array, f: Array) -> Terms:
+    """The lazily computed terms of every sample."""
+    if loss._users_reference is not None:
+        given = loss._users_reference(y, f, **loss._parameters())
+        if isinstance(given, Terms):
+            return given
+        value, gradient, hessian = given
+        return Terms(lambda: value, lambda: gradient, lambda: hessian)
+    module = import_module(f".{loss.info.family}", __name__)
+    return getattr(module, loss.info.name)(y, f, **loss._parameters())  # type: ignore[no-any-return]
+
+
+class Reference(Methods):
+    """A loss in pure NumPy."""
+
+    def __init__(self, loss: PointwiseLoss) -> None:
+        self.loss = loss
+
+    def __repr__(self) -> str:
+        return f"{self.loss!r}.reference"
+
+    def _evaluate(
+        self,
+        want: int,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None,
+        reduction: str,
+        out: Any,
+        n_threads: int | None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Any:
+        loss = self.loss
+        y, f, w, reduction, out, _ = check.prepare(loss, want, y_true, y_pred, sample_weight, reduction, out, n_threads)
+        real = np.float32 if f.dtype in (np.float32, np.float16) else np.float64
+        y, f = y.astype(real, copy=False), f.astype(real, copy=False)
+        w = None if w is None else w.astype(real, copy=False)
+        self._check_domains(y, f, w)
+        policy, floor = check.curvature(loss, hessian) if want & HESSIAN else 0, check.floor(min_hessian)
+
+        with np.errstate(all="ignore"):
+            t = terms(loss, y, f)
+            results: list[Any] = []
+            if want & VALUE:
+                value = np.broadcast_to(t.value(), y.shape)
+                results.append(value if w is None else np.where(w == 0, 0, value * w))
+            total = float(y.size if w is None else np.sum(np.broadcast_to(w, y.shape), dtype=np.float64))
+            scale = 1.0 / total if reduction == "mean" else 1.0
+            for bit in (GRADIENT, HESSIAN):
+                if want & bit:
+                    term = self._gradient(t, f) if bit == GRADIENT else self._curvature(t, f, CURVATURES[policy])
+                    results.append(_weighted(term, w, scale, floor if bit == HESSIAN else math.nan, loss.n_predictions))
+        if want & VALUE and reduction != "none":
+            total_value = float(np.sum(results[0], dtype=np.float64))
+            results[0] = total_value / total if reduction == "mean" else total_value
+        return _delivered(results, out)
+
+    def _check_domains(self, y: Array, f: Array, w: Array | None) -> None:
+        check.check_labels("y_true", y, self.loss.info.y_domain)
+        for k, domain in enumerate(self.loss.f_domains):
+            column = f[..., k] if self.loss.n_predictions > 1 else f
+            check.check_labels("y_pred", column[np.isfinite(column)], domain)
+        if w is not None:
+            check.check_labels("sample_weight", w, Interval(0.0))
+
+    @staticmethod
+    def _gradient(t: Terms, f: Array) -> Array:
+        return np.broadcast_to(t.gradient(), f.shape)
+
+    def _curvature(self, t: Terms, f: Array, policy: str) -> Array:
+        if policy == "unit":
+            return np.ones_like(f)
+        if policy == "absolute_gradient":
+            return np.abs(self._gradient(t, f))
+        term = {"exact": t.hessian, "majorizer": t.majorizer, "fisher": t.fisher}[policy]
+        if term is None:
+            raise ValueError(f"the reference of {self.loss!r} has no {policy}")
+        return np.broadcast_to(term(), f.shape)
+
+
+def _weighted(term: Array, w: Array | None, scale: float, floor: float, n_predictions: int) -> Array:
+    if w is not None:
+        w = w[..., None] if n_predictions > 1 else w
+        term = np.where(w == 0, 0, term * w)
+    term = term * term.dtype.type(scale) if scale != 1 else np.array(term)
+    if not math.isnan(floor):
+        raised = np.where(term < floor, floor, term)
+        term = raised if w is None else np.where(w == 0, 0, raised)
+    return term
+
+
+def _delivered(results: list[Any], out: Any) -> Any:
+    if out is not None:
+        given = iter(out if isinstance(out, tuple) else (out,))
+        for k, result in enumerate(results):
+            target = next(given, None) if isinstance(result, np.ndarray) else None
+            if target is not None:
+                target[...] = result
+                results[k] = target
+    return tuple(results) if len(results) > 1 else results[0]
