@@ -4,6 +4,8 @@
 
 #include "losses/list.h"
 
+#include <stdio.h>
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #include <unistd.h>
@@ -12,8 +14,14 @@
 
 #define DECLARE(isa)                                             \
     extern block_function run_block_f32_##isa, run_block_f64_##isa; \
-    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[];
-#define SET(isa) { #isa, { run_block_f32_##isa, run_block_f64_##isa }, { vmath_table_f32_##isa, vmath_table_f64_##isa } }
+    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[]; \
+    extern double probe_f32_##isa(ptrdiff_t, const void *, const void *, void *, void *, int); \
+    extern double probe_f64_##isa(ptrdiff_t, const void *, const void *, void *, void *, int);
+#define SET(isa)                                                \
+    { #isa,                                                     \
+      { run_block_f32_##isa, run_block_f64_##isa },             \
+      { vmath_table_f32_##isa, vmath_table_f64_##isa },         \
+      { probe_f32_##isa, probe_f64_##isa } }
 
 #if defined(__x86_64__)
 DECLARE(baseline)
@@ -57,13 +65,30 @@ int fastloss_instruction_sets(const instruction_set **sets)
 #define ROW2(name, parameters, curvatures) { #name, parameters, 2, curvatures },
 const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2) { 0 } };
 
+/* Linux knows the cache that this processor shares; sysconf adds up those of all sockets on some machines. */
+static ptrdiff_t read_cache_size(void)
+{
+    const ptrdiff_t usual = 32 << 20;
+    long size = 0;
+#if defined(__linux__)
+    FILE *file = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+    if (file) {
+        const int read = fscanf(file, "%ldK", &size);
+        fclose(file);
+        if (read == 1 && size > 0) return (ptrdiff_t)size << 10;
+    }
+#endif
+#if defined(_SC_LEVEL3_CACHE_SIZE)
+    size = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return size > 0 && size < usual ? size : usual;
+}
+
 ptrdiff_t fastloss_cache_size(void)
 {
-#if defined(_SC_LEVEL3_CACHE_SIZE)
-    const long size = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    if (size > 0) return size;
-#endif
-    return 32 << 20;
+    static ptrdiff_t size; /* the same value whoever writes it first */
+    if (!size) size = read_cache_size();
+    return size;
 }
 
 static int used_threads, forked;

@@ -9,20 +9,20 @@
 enum { MAX_PARAM = 8 };
 
 /* KERNEL(function name, call of the formula, statements that store) */
-#define KERNEL(function, formula_call, ...)                                        \
-    static void function(ptrdiff_t groups, const real *param, const columns *b)    \
-    {                                                                              \
-        real p[MAX_PARAM];                                                         \
-        for (int k = 0; k < MAX_PARAM; k++) p[k] = param[k];                       \
-        const real *y = b->y, *m = b->f[0], *s = b->f[1];                          \
-        real *v = b->value, *g = b->gradient[0], *g2 = b->gradient[1];             \
-        real *h = b->hessian[0], *h2 = b->hessian[1];                              \
-        (void)s, (void)v, (void)g, (void)g2, (void)h, (void)h2;                    \
-        _Pragma("omp simd")                                                        \
-        for (ptrdiff_t i = 0; i < groups * LANES; i++) {                           \
-            const __auto_type t = formula_call;                                    \
-            __VA_ARGS__                                                            \
-        }                                                                          \
+#define KERNEL(function, formula_call, ...)                                                 \
+    static void SYMBOL(function)(ptrdiff_t groups, const real *param, const columns *b)     \
+    {                                                                                       \
+        real p[MAX_PARAM];                                                                  \
+        for (int k = 0; k < MAX_PARAM; k++) p[k] = param[k];                                \
+        const real *y = b->y, *m = b->f[0], *s = b->f[1];                                   \
+        real *v = b->value, *g = b->gradient[0], *g2 = b->gradient[1];                      \
+        real *h = b->hessian[0], *h2 = b->hessian[1];                                       \
+        (void)s, (void)v, (void)g, (void)g2, (void)h, (void)h2;                             \
+        _Pragma("omp simd")                                                                 \
+        for (ptrdiff_t i = 0; i < groups * LANES; i++) {                                    \
+            const __auto_type t = formula_call;                                             \
+            __VA_ARGS__                                                                     \
+        }                                                                                   \
     }
 
 #define ONE(name) name(y[i], m[i], p)
@@ -49,10 +49,10 @@ enum { MAX_PARAM = 8 };
 POINTWISE_LOSSES(STAMP1, STAMP2)
 
 #define POINTERS_EXACT(name) NULL, NULL
-#define POINTERS_MAJORIZER(name) name##_gh_majorizer, NULL
-#define POINTERS_FISHER(name) NULL, name##_gh_fisher
-#define POINTERS_BOTH(name) name##_gh_majorizer, name##_gh_fisher
+#define POINTERS_MAJORIZER(name) SYMBOL(name##_gh_majorizer), NULL
+#define POINTERS_FISHER(name) NULL, SYMBOL(name##_gh_fisher)
+#define POINTERS_BOTH(name) SYMBOL(name##_gh_majorizer), SYMBOL(name##_gh_fisher)
 #define POINTERS(name, parameters, curvatures) \
-    { name##_v, name##_g, name##_vg, { name##_gh_hessian, POINTERS_##curvatures(name) } },
+    { SYMBOL(name##_v), SYMBOL(name##_g), SYMBOL(name##_vg), { SYMBOL(name##_gh_hessian), POINTERS_##curvatures(name) } },
 
 const kernels SYMBOL(kernel_table)[] = { POINTWISE_LOSSES(POINTERS, POINTERS) };

@@ -15,18 +15,22 @@ from mpmath import mp, mpf
 mp.dps = 80
 
 
-def solve_with_alternating_error(f, weight, points, n, m, level):
-    """P, Q and E of P(x) - f(x) Q(x) = +-E Q(x) / weight(x) on n + m + 2 points; E multiplies Q, hence the fixed point iteration."""
+def solve_with_alternating_error(f, weight, points, n, m, level, fixed=()):
+    """P, Q and E of P(x) - f(x) Q(x) = +-E Q(x) / weight(x) on as many points as there are unknowns.
+
+    E multiplies Q, hence the fixed point iteration. `fixed` holds the first coefficients of P where they are given.
+    """
+    first = len(fixed)
     for _ in range(6 if m else 1):
         rows, right = [], []
         for i, x in enumerate(points):
             error = (-1) ** i / weight(x)
             target = f(x) + error * level
-            rows.append([x**j for j in range(n + 1)] + [-target * x**j for j in range(1, m + 1)] + [-error])
-            right.append(f(x))
-        solution = mp.lu_solve(mp.matrix(rows), mp.matrix(right))
-        level = solution[n + m + 1]
-    return list(solution[: n + 1]), [mpf(1), *solution[n + 1 : n + m + 1]], level
+            rows.append([x**j for j in range(first, n + 1)] + [-target * x**j for j in range(1, m + 1)] + [-error])
+            right.append(f(x) - evaluate(fixed, x))
+        *solution, level = mp.lu_solve(mp.matrix(rows), mp.matrix(right))
+    free = n + 1 - first
+    return [*fixed, *solution[:free]], [mpf(1), *solution[free:]], level
 
 
 def evaluate(coefficients, x):
@@ -44,39 +48,48 @@ def extrema(values):
     return [max(run, key=lambda i: abs(values[i])) for run in runs]
 
 
-def least_squares(value, scale, points, n, m):
+def least_squares(value, scale, points, n, m, fixed=()):
     """Weighted least squares of P - f Q, divided by the previous Q (Sanathanan & Koerner 1963): where Remez may start."""
-    q = [mpf(1)]
+    q, first = [mpf(1)], len(fixed)
     for _ in range(5 if m else 1):
         factors = [scale(x) / evaluate(q, x) for x in points]
-        rows = [[s * x**j for j in range(n + 1)] + [-s * value(x) * x**j for j in range(1, m + 1)] for s, x in zip(factors, points)]
-        a, b = mp.matrix(rows), mp.matrix([s * value(x) for s, x in zip(factors, points)])
+        rows = [[s * x**j for j in range(first, n + 1)] + [-s * value(x) * x**j for j in range(1, m + 1)] for s, x in zip(factors, points)]
+        a, b = mp.matrix(rows), mp.matrix([s * (value(x) - evaluate(fixed, x)) for s, x in zip(factors, points)])
         solution = list(mp.lu_solve(a.T * a, a.T * b))
-        p, q = solution[: n + 1], [mpf(1), *solution[n + 1 :]]
+        p, q = [*fixed, *solution[: n + 1 - first]], [mpf(1), *solution[n + 1 - first :]]
     return p, q
 
 
-def remez(f, weight, low, high, n, m=0, rounds=20):
-    """(P, Q, max weighted error)"""
-    count = n + m + 2
-    size = 16 * count
-    grid = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / size) for i in range(size + 1)]
-    on_grid = {x: (f(x), weight(x)) for x in grid}
-    value, scale = (lambda x: on_grid[x][0]), (lambda x: on_grid[x][1])
-    p, q = least_squares(value, scale, grid[::4], n, m)
-    best, level = None, mpf(0)
-    for _ in range(rounds):
-        error = [scale(x) * (evaluate(p, x) / evaluate(q, x) - value(x)) for x in grid]
-        worst = max(map(abs, error))
-        if best is None or worst < best[2]:
-            best = p, q, worst
-        peaks = extrema(error)
-        while len(peaks) > count:
-            peaks.pop(0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1)
-        if len(peaks) < count or worst < abs(level) * mpf("1.02"):
-            break
-        p, q, level = solve_with_alternating_error(value, scale, [grid[i] for i in peaks], n, m, level or worst / 2)
-    return *best, grid, value, scale
+class Fit:
+    """The values of f and its weight on a grid of Chebyshev points, and the fits to them."""
+
+    def __init__(self, f, weight, low, high, n, m=0):
+        self.n, self.m, size = n, m, 16 * (n + m + 2)
+        self.grid = [(low + high) / 2 - (high - low) / 2 * mp.cos(mp.pi * i / size) for i in range(size + 1)]
+        values = {x: (f(x), weight(x)) for x in self.grid}
+        self.value, self.weight = (lambda x: values[x][0]), (lambda x: values[x][1])
+
+    def error(self, p, q):
+        return [self.weight(x) * (evaluate(p, x) / evaluate(q, x) - self.value(x)) for x in self.grid]
+
+    def remez(self, fixed=(), rounds=20):
+        """(P, Q) of least maximal weighted error"""
+        count = self.n + self.m + 2 - len(fixed)
+        p, q = least_squares(self.value, self.weight, self.grid[::4], self.n, self.m, fixed)
+        best, level = None, mpf(0)
+        for _ in range(rounds):
+            error = self.error(p, q)
+            worst = max(map(abs, error))
+            if best is None or worst < best[0]:
+                best = worst, p, q
+            peaks = extrema(error)
+            while len(peaks) > count:
+                peaks.pop(0 if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else -1)
+            if len(peaks) < count or worst < abs(level) * mpf("1.02"):
+                break
+            points = [self.grid[i] for i in peaks]
+            p, q, level = solve_with_alternating_error(self.value, self.weight, points, self.n, self.m, level or worst / 2, fixed)
+        return best[1:]
 
 
 def rounded(x, dtype):
@@ -90,21 +103,22 @@ def literal(x):
 
 
 def emit(name, dtype, f, weight, low, high, n, m=0):
-    p, q, worst, grid, value, scale = remez(f, weight, mpf(low), mpf(high), n, m)
-    rp, rq = [[rounded(c, dtype) for c in part] for part in (p, q)]
-    after = max(abs(scale(x) * (evaluate(rp, x) / evaluate(rq, x) - value(x))) for x in grid)
-    unit = mpf(2) ** (-53 if dtype == "f64" else -24)
-    print(f"/* {name} {dtype}: degree {n}/{m} on [{mp.nstr(mpf(low), 6)}, {mp.nstr(mpf(high), 6)}], "
-          f"error {mp.nstr(worst / unit, 2)} u, rounded {mp.nstr(after / unit, 2)} u */")
-    print(f"#define {name} {', '.join(map(literal, rp))}")
+    """Fit and print. A polynomial is fitted again after each rounding of a coefficient, so that the later ones make up for it."""
+    fit = Fit(f, weight, mpf(low), mpf(high), n, m)
+    p, q = fit.remez()
+    exact, fixed = max(map(abs, fit.error(p, q))), []
+    for k in range(n + 1 if m == 0 else 0):
+        fixed.append(rounded(p[k], dtype))
+        if k < n:
+            p, q = fit.remez(fixed)
+    p, q = fixed or [rounded(c, dtype) for c in p], [rounded(c, dtype) for c in q]
+    after, unit = max(map(abs, fit.error(p, q))), mpf(2) ** (-53 if dtype == "f64" else -24)
+    print(f"/* {name} {dtype}: degree {n}{f'/{m}' if m else ''} on [{mp.nstr(mpf(low), 6)}, {mp.nstr(mpf(high), 6)}], "
+          f"error {mp.nstr(exact / unit, 2)} u, rounded {mp.nstr(after / unit, 2)} u */")
+    print(f"#define {name} {', '.join(map(literal, p))}")
     if m:
-        print(f"#define {name}_BELOW {', '.join(map(literal, rq))}")
+        print(f"#define {name}_BELOW {', '.join(map(literal, q))}")
     sys.stdout.flush()
-
-
-def limited(f, at, limit):
-    """f, continued by its limit where the formula is 0/0 or loses all digits."""
-    return lambda x: limit if abs(x - at) < mpf(10) ** -12 else f(x)
 
 
 def exp_tail(r):
@@ -114,6 +128,11 @@ def exp_tail(r):
 
 def exp_weight(r):
     return mpf(10) ** -9 if r == 0 else abs(r**2 / mp.expm1(r))
+
+
+def expm1mx_tail(r):
+    """(e^r - 1 - r - r^2/2) / r^3"""
+    return mp.nsum(lambda j: r**j / mp.factorial(j + 3), [0, 40]) if abs(r) < 0.01 else (mp.expm1(r) - r - r * r / 2) / r**3
 
 
 def log_tail(w):
@@ -137,12 +156,12 @@ def erf_outer(x):
 
 
 def lgamma_inner(x):
-    """log Gamma(1 + x) / (x (x - 1))"""
+    """log Gamma(1 + x) / (x (x - 1)) - 3/8"""
     if abs(x) < mpf(10) ** -20:
-        return mp.euler
+        return mp.euler - 0.375
     if abs(x - 1) < mpf(10) ** -20:
-        return 1 - mp.euler
-    return mp.loggamma(1 + x) / (x * (x - 1))
+        return 1 - mp.euler - 0.375
+    return mp.loggamma(1 + x) / (x * (x - 1)) - 0.375
 
 
 def stirling(v):
@@ -165,13 +184,13 @@ NARROW = (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.0001")
 # name: (f, weight, low, high, degrees f64, degrees f32); an interval or switch point may depend on the type
 FITS = {
     "EXP_TAIL": lambda t: (exp_tail, exp_weight, -HALF_LN2, HALF_LN2, *t((9,), (4,))),
-    "EXPM1MX_TAIL": lambda t: (exp_tail, lambda r: 1 / exp_tail(r), -2 * HALF_LN2, 2 * HALF_LN2, *t((12,), (6,))),
+    "EXPM1MX_TAIL": lambda t: (expm1mx_tail, lambda r: (abs(r) + mpf(10) ** -9) / exp_tail(r), -2 * HALF_LN2, 2 * HALF_LN2, *t((11,), (5,))),
     "LOG_TAIL": lambda t: (log_tail, lambda w: w / 2 + mpf(10) ** -9, mpf(0), NARROW, *t((6,), (2,))),
     "LOG_WIDE_TAIL": lambda t: (log_tail, lambda w: w / 2 + mpf(10) ** -9, mpf(0), mpf(1) / 9, *t((9,), (3,))),
     "TANH_TAIL": lambda t: (tanh_tail, lambda w: w + mpf(10) ** -9, mpf(0), mpf("0.5494") ** 2, *t((2, 3), (1, 1))),
     "ERF_INNER": lambda t: (erf_inner, lambda w: 1 / (1 + erf_inner(w)), mpf(0), mpf(1), *t((11,), (6,))),
     "ERF_OUTER": lambda t: (erf_outer, lambda x: mp.exp(-x * x) / mp.erf(x), mpf(1), *t((6, 5, 6), (4, 2, 3))),
-    "LGAMMA_INNER": lambda t: (lgamma_inner, lambda x: 1 / lgamma_inner(x), mpf(0), mpf(4), *t((8, 8), (4, 4))),
+    "LGAMMA_INNER": lambda t: (lgamma_inner, lambda x: 1 / (lgamma_inner(x) + 0.375), mpf(0), mpf(4), *t((8, 8), (4, 4))),
     "STIRLING": lambda t: (stirling, stirling_weight, mpf(0), mpf(1) / 16, *t((6,), (1,))),
 }
 

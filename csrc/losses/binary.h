@@ -76,7 +76,8 @@ LOSS(binary_cross_entropy)
  *     hessian c^gamma (2 gamma A B + gamma A L (gamma A - Q - P m/c) + B (P - Q m/(1-c))),
  *     majorizer c^gamma max(gamma (gamma-1) A^2 L + 2 gamma A B + B^2 + K max(0, P - Q), K):
  * the hessian without its negative part, and never below |gradient|. For m = 0 c^gamma is e^(-gamma softplus(u)).
- * With m the constant 0 the compiler leaves no trace of the clipping; c is 1/2 where any number will do. */
+ * c + (1 - c) = 1, so one division by their product is safe; c is 1/2 where it does not matter.
+ * With m the constant 0 the compiler leaves no trace of the clipping. */
 INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
 {
     const real u = s * z;
@@ -86,7 +87,7 @@ INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
     const real L = m > 0 ? -vm_log1p(-c) : t.softplus_neg, bounded_L = minimum(L, HUGE_LINEAR);
     const real log_c = m > 0 ? vm_log(c) : -t.softplus;
     const real power = Q <= m ? R(0.) : weight * vm_exp(gamma * log_c);
-    const real over_c = 1 / c, over_rest = 1 / (P + m);
+    const real rest = P + m, over = 1 / (c * rest), over_c = rest * over, over_rest = c * over;
     const real A = m > 0 ? P * (Q * over_c) : P, below = m > 0 ? Q + P * (m * over_c) : Q;
     const real B = m > 0 ? Q * (P * over_rest) : Q, above = m > 0 ? P - Q * (m * over_rest) : P;
     const real AL = gamma * (A * bounded_L), AB = 2 * gamma * (A * B), K = AL + B;
@@ -98,29 +99,29 @@ INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
     };
 }
 
-/* The same losses on probabilities: t = p (y = 1) or max(p - m, 0) (y = 0), c = 1 - t or t, and with M = L/c (1 at c = 0)
+/* The same losses on probabilities: t = max(p - m, 0), c = 1 - t (y = 1) or t (y = 0), and with M = L/c (1 at c = 0)
  *     l = c^gamma L,   dl/dc = c^gamma (gamma M + 1/(1-c)),
  *     d2l/dc2 = gamma c^(gamma-1) ((gamma-1) M + 2/(1-c)) + c^gamma / (1-c)^2.
- * One power serves all: c^gamma for gamma < 1, c^(gamma-1) from there, so that neither grows nor underflows before its use.
- * 0 f makes p = NaN at f = +-inf. All is 0 for p <= m if m > 0. */
+ * One power serves all: c^gamma for gamma < 1, c^(gamma-1) from there, so that neither grows nor underflows before its use;
+ * as c <= 1, a maximum with `from_one` chooses (gcc does not vectorise a select on a parameter).
+ * 0 f makes p = NaN at f = +-inf. All is 0 for p <= m if m > 0; m = 0 for y = 1. */
 INLINE terms focal_probability(real y, real f, real weight, real gamma, real m)
 {
-    const real p = f + 0 * f, t = y > 0 ? p : maximum(p - m, 0);
+    const real p = f + 0 * f, t = maximum(p - m, 0);
     const real c = y > 0 ? 1 - p : t, rest = y > 0 ? p : (1 - p) + m;
     const real log_t = vm_log(t), log_rest = vm_log1p(-t);
     const real L = y > 0 ? -log_t : -log_rest, log_c = maximum(y > 0 ? log_rest : log_t, -HUGE_LINEAR);
-    const real power = vm_exp((gamma < 1 ? gamma : gamma - 1) * log_c);
-    const real c_gamma = power * (gamma < 1 ? R(1.) : c);
-    const real c_gamma1 = gamma < 1 && c == 0 ? REAL_INFINITY : power / (gamma < 1 ? c : R(1.));
+    const real from_one = gamma < 1 ? R(0.) : R(1.), pole = gamma > 0 ? REAL_INFINITY : R(0.);
+    const real power = vm_exp((gamma - from_one) * log_c);
+    const real c_gamma = power * maximum(c, 1 - from_one);
+    const real gamma_c_gamma1 = c + from_one == 0 ? pole : gamma * power / maximum(c, from_one);
     const real M = c == 0 ? R(1.) : minimum(L, HUGE_LINEAR) / c, over = 1 / rest;
-    const real first = c_gamma * (gamma * M + over);
-    const real bend = gamma == 0 ? R(0.) : gamma * c_gamma1 * ((gamma - 1) * M + 2 * over);
-    const real second = bend + c_gamma * over * over;
+    const real bend = gamma_c_gamma1 * ((gamma - 1) * M + 2 * minimum(over, HUGE_LINEAR));
     const real free_of_cost = m > 0 ? m : R(-1.);
     return (terms){
         .value = weight * (c_gamma * L),
-        .gradient = p <= free_of_cost ? R(0.) : -label_sign(y) * weight * first,
-        .hessian = p <= free_of_cost ? R(0.) : weight * second,
+        .gradient = p <= free_of_cost ? R(0.) : -label_sign(y) * weight * (c_gamma * (gamma * M + over)),
+        .hessian = p <= free_of_cost ? R(0.) : weight * (bend + c_gamma * over * over),
     };
 }
 

@@ -171,7 +171,7 @@ LOSS(negative_binomial)
  * gradient sigma(t)/alpha - y sigma(-t), hessian (y + 1/alpha) sigma(t) sigma(-t), fisher sigma(t)/alpha. */
 LOSS(negative_binomial_log)
 {
-    const real shape = 1 / param[0], log_alpha = vm_log(param[0]), z = f + log_alpha;
+    const real shape = 1 / param[0], log_alpha = param[1], z = f + log_alpha;
     const logistic t = vm_logistic(z);
     return (terms){
         .value = coefficient_times(y, t.softplus_neg) + shape * t.softplus + y * log_alpha,
@@ -182,7 +182,7 @@ LOSS(negative_binomial_log)
     };
 }
 
-/* tweedie*: power. negative_binomial*: dispersion. */
+/* tweedie*: power. negative_binomial: dispersion; negative_binomial_log: dispersion and its logarithm. */
 #define COUNTS_LOSSES(ROW)                  \
     ROW(poisson, 0, BOTH)                   \
     ROW(poisson_log, 0, FISHER)             \
@@ -197,6 +197,6 @@ LOSS(negative_binomial_log)
     ROW(tweedie, 1, BOTH)                   \
     ROW(tweedie_log, 1, BOTH)               \
     ROW(negative_binomial, 1, BOTH)         \
-    ROW(negative_binomial_log, 1, BOTH)
+    ROW(negative_binomial_log, 2, BOTH)
 
 #endif

@@ -58,49 +58,51 @@ LOSS2(laplace_nll_log)
     };
 }
 
-/* Lange, Little and Taylor (1989): k(z) = (nu + 1)/2 log(1 + z^2/nu) and, with q = 1/(nu + z^2), what is made of it:
- *   k'(z) = (nu + 1) z q,   k''(z) = (nu + 1) (nu - z^2) q^2,
- *   G = 1 - z k' = nu (1 - z^2) q, the derivative of log b + k(r/b) in log b,   H = dG/dlog b = 2 nu (nu + 1) z^2 q^2.
- * The bound on z keeps z^2 q from being inf * 0. */
+/* Lange, Little and Taylor (1989), scale b: log b + (nu + 1)/2 log(1 + r^2/P) with P = nu b^2. With Q = 1/(P + r^2)
+ *   dl/dm = (nu + 1) r Q,   d2l/dm2 = (nu + 1) (P - r^2) Q^2,
+ *   dl/dlog b = G = (P - nu r^2) Q,   dG/dlog b = H = 2 (nu + 1) P r^2 Q^2.
+ * T = min(P, r^2) Q <= 1/2 gives (P - r^2) Q = +-(1 - 2T) and P r^2 Q^2 = T (1 - T), where the roundings of Q count once
+ * instead of twice. The bounds keep factors from being inf * 0. */
 typedef struct {
-    real k, slope, curvature, G, H;
+    real k, gradient, hessian, G, H;
 } student_t;
 
-INLINE student_t student_t_at(real z, real nu)
+INLINE student_t student_t_at(real r, real b2, real nu)
 {
-    const real bounded = clip(z, -BY_TYPE(1e150, 1e18), BY_TYPE(1e150, 1e18)), w = bounded * bounded;
-    const real q = 1 / (nu + w), zq = bounded * q;
+    const real P = clip(nu * b2, REAL_TINY, HUGE_LINEAR), r2 = minimum(r * r, HUGE_LINEAR), Q = 1 / (P + r2);
+    const real T = minimum(r2, P) * Q, balance = 1 - 2 * T;
     return (student_t){
-        .k = R(0.5) * (nu + 1) * vm_log1p(z * z * (1 / nu)),
-        .slope = (nu + 1) * zq,
-        .curvature = (nu + 1) * q * ((nu - w) * q),
-        .G = nu * q * (1 - w),
-        .H = 2 * nu * (nu + 1) * (zq * zq),
+        .k = R(0.5) * (nu + 1) * vm_log1p(r * r / P),
+        .gradient = (nu + 1) * r * Q,
+        .hessian = (nu + 1) * Q * (r2 > P ? -balance : balance),
+        .G = (P - nu * r2) * Q,
+        .H = 2 * (nu + 1) * (T * (1 - T)),
     };
 }
 
-/* Scale s: log s + k(r/s). */
+/* Scale s = b: the chain rule gives G/b and (H - G)/b^2. */
 LOSS2(student_t_nll)
 {
     const real nu = param[0], constant = param[1], information = 1 / (nu + 3), i = 1 / s;
-    const student_t t = student_t_at((m - y) / s, nu);
+    const student_t t = student_t_at(m - y, s * s, nu);
     return (terms2){
         .value = vm_log(s) + t.k + constant,
-        .gradient = { t.slope * i, t.G * i },
-        .hessian = { t.curvature * i * i, (t.H - t.G) * i * i },
+        .gradient = { t.gradient, t.G * i },
+        .hessian = { t.hessian, (t.H - t.G) * i * i },
         .fisher = { (nu + 1) * information * i * i, 2 * nu * information * i * i },
     };
 }
 
+/* s = log b: one exponential, b^2. */
 LOSS2(student_t_nll_log)
 {
-    const real nu = param[0], constant = param[1], information = 1 / (nu + 3), i = vm_exp(-s);
-    const student_t t = student_t_at((m - y) * i, nu);
+    const real nu = param[0], constant = param[1], information = 1 / (nu + 3), b2 = vm_exp(2 * s);
+    const student_t t = student_t_at(m - y, b2, nu);
     return (terms2){
         .value = s + t.k + constant,
-        .gradient = { t.slope * i, t.G },
-        .hessian = { t.curvature * i * i, t.H },
-        .fisher = { (nu + 1) * information * i * i, 2 * nu * information },
+        .gradient = { t.gradient, t.G },
+        .hessian = { t.hessian, t.H },
+        .fisher = { (nu + 1) * information / b2, 2 * nu * information },
     };
 }
 

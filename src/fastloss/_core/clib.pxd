@@ -30,16 +30,17 @@ cdef extern from "job.h" nogil:
     ctypedef struct partial:
         double value, weight
         int status
-    ctypedef void block_function(const job *, Py_ssize_t, partial *)
+    ctypedef void block_function(const job *, Py_ssize_t, partial *) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
-        void (*function)(Py_ssize_t n, const void *x, void *out)
+        void (*function)(Py_ssize_t n, const void *x, void *out) noexcept nogil
     ctypedef struct instruction_set:
         const char *name
         block_function *run[2]
         const vmath_row *vmath[2]
+        double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:
         const char *name
         int parameters, predictions, curvatures

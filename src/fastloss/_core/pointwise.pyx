@@ -94,6 +94,29 @@ def vmath(str name, cnp.ndarray x, str isa):
     return out
 
 
+def probe(cnp.ndarray y, cnp.ndarray f, outputs=(), int n_threads=1, bint stream=False):
+    """Read two contiguous arrays and write none, one or two: what memory allows, for the benchmarks.
+
+    `stream` writes past the cache and needs outputs aligned to 64 bytes.
+    """
+    cdef int type_ = 0 if cnp.PyArray_TYPE(f) == cnp.NPY_FLOAT else 1, t, size = 4 if type_ == 0 else 8
+    cdef char *data[4]
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(f), part = (n // n_threads + 63) // 64 * 64, first, count
+    cdef double total = 0.0
+    data[0], data[1], data[2], data[3] = <char *>cnp.PyArray_DATA(y), <char *>cnp.PyArray_DATA(f), NULL, NULL
+    for t, out in enumerate(outputs):
+        data[2 + t] = <char *>cnp.PyArray_DATA(<cnp.ndarray>out)
+    for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static"):
+        first = t * part
+        count = min(part, n - first) if t < n_threads - 1 else n - first
+        if count > 0:
+            total += SETS[chosen].probe[type_](
+                count, data[0] + first * size, data[1] + first * size,
+                data[2] + first * size if data[2] != NULL else NULL,
+                data[3] + first * size if data[3] != NULL else NULL, stream)
+    return total
+
+
 @cython.final
 cdef class Violation:
     """A value outside its domain: bits say in which argument."""

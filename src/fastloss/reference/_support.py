@@ -1,9 +1,9 @@
 """What the formulas of the reference share: lazily evaluated terms and functions that survive a complex step.
 
-Design: a formula is one function `loss(y, f, *, parameters) -> Terms` that works for real `f` and, to first order in the
-imaginary part, for complex `f`: then `value(y, f + 1e-30j).imag / 1e-30` is the gradient without any cancellation
-(Squire and Trapp 1998). Sub-expressions that several terms share are `functools.cache`d lambdas: computed once, and only
-if one of those terms is asked for.
+Design: a formula is one function `loss(y, f, *, parameters) -> Terms` that works for real `f` and, to first order in
+the imaginary part, for complex `f`: then the imaginary part of the value at f + 1e-30j, divided by 1e-30, is the
+gradient without the cancellation of a difference (Squire and Trapp 1998). Sub-expressions that several terms share are
+cached lambdas: computed once, and only if one of those terms is asked for.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def by_precision(x: Array, double: float, single: float) -> float:
     return single if x.real.dtype == np.float32 else double
 
 
-# -- Pieces. Comparisons look at the real part and NaN stays NaN. With a complex step every tie takes the derivative from
-#    the right, so that smooth functions that are put together from pieces, such as softplus at 0, stay exact. --
+# -- Pieces. Comparisons look at the real part and NaN stays NaN. With a complex step every tie takes the derivative
+#    from the right, so that smooth functions put together from pieces, such as softplus at 0, stay exact. --
 
 
 def real(x: Array) -> Array:
@@ -98,7 +98,7 @@ def filled(x: Array, constant: Any) -> Array:
 
 
 def product(coefficient: Any, x: Array) -> Array:
-    """coefficient * x, which is 0 where the coefficient is, even if x is infinite: 0 log 0 = 0."""
+    """The product, which is 0 where the coefficient is, even if `x` is infinite: 0 log 0 = 0."""
     return np.where(coefficient == 0, 0, coefficient * x)
 
 
@@ -163,14 +163,13 @@ def polynomial(x: Array, coefficients: Sequence[float]) -> Array:
     return total
 
 
-def softplus(z: Array) -> Array:
-    """log(1 + e**z) without overflow."""
-    return maximum(z, 0) + log1p(exp(-absolute(z)))
+def decay(z: Array) -> Array:
+    """e**-|z|, from which logistic functions follow without overflow: log(1 + e**z) = max(z, 0) + log1p(e)."""
+    return exp(-absolute(z))
 
 
-def logistic(z: Array) -> tuple[Array, Array]:
-    """sigma(z) and sigma(-z) = 1 - sigma(z), both to full relative accuracy."""
-    e = exp(-absolute(z))
+def logistic(z: Array, e: Array) -> tuple[Array, Array]:
+    """sigma(z) and sigma(-z) = 1 - sigma(z), both to full relative accuracy, from e = decay(z)."""
     large, small, negative = 1 / (1 + e), e / (1 + e), real(z) < 0
     return np.where(negative, small, large), np.where(negative, large, small)
 

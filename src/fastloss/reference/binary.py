@@ -15,9 +15,9 @@ import numpy as np
 from ._support import (
     Array,
     Terms,
-    absolute,
     by_precision,
     clip,
+    decay,
     exp,
     filled,
     formula,
@@ -31,7 +31,6 @@ from ._support import (
     power,
     product,
     real,
-    softplus,
     tanh_over,
 )
 
@@ -39,8 +38,8 @@ from ._support import (
 
 
 def _probability(f: Array) -> Array:
-    """`f`, or NaN where it is infinite: no probability, so nothing has a limit there."""
-    return np.where(np.isinf(real(f)), np.nan, f)
+    """`f` with -0.0 as 0, and NaN where it is infinite: no probability, so nothing has a limit there."""
+    return np.where(np.isinf(real(f)), np.nan, f + 0)
 
 
 @formula
@@ -62,17 +61,17 @@ Part = Callable[[Array], Array]
 
 
 def _cross_entropy_logit(y: Array, z: Array, a: Part, b: Part) -> Terms:
-    """a softplus(-z) + b softplus(z); the majorizer is that of Jaakkola and Jordan 2000."""
+    """The value is a softplus(-z) + b softplus(z); the majorizer is that of Jaakkola and Jordan 2000."""
     ay, by = a(y), b(1 - y)
-    e = cache(lambda: exp(-absolute(z)))
+    e = cache(lambda: decay(z))
     variance = cache(lambda: e() / (1 + e()) ** 2)  # sigma(z) sigma(-z)
 
     def gradient() -> Array:
-        p, q = logistic(z)
+        p, q = logistic(z, e())
         return by * p - ay * q
 
     def fisher() -> Array:
-        p, q = logistic(z)
+        p, q = logistic(z, e())
         return (a(p) + b(q)) * variance()
 
     return Terms(
@@ -88,8 +87,12 @@ def _cross_entropy_probability(y: Array, f: Array, a: Part, b: Part, eps: Any) -
     """With eps > 0, p is clipped to [eps, 1 - eps]: a constant outside, whose derivatives are 0."""
     ay, by = a(y), b(1 - y)
     p = _probability(f)
-    clipped = (real(p) < eps) | (real(p) > 1 - eps)
-    p = clip(p, eps, 1 - eps)
+    if eps > 0:
+        clipped = (real(p) < eps) | (real(p) > 1 - eps)
+        p = clip(p, eps, 1 - eps)
+
+    def inside(term: Array) -> Array:
+        return np.where(clipped, 0, term) if eps > 0 else term
 
     def over(part: Array, x: Array, power: int = 1) -> Array:
         return np.where(part == 0, 0, part / x if power == 1 else part / x / x)
@@ -100,15 +103,15 @@ def _cross_entropy_probability(y: Array, f: Array, a: Part, b: Part, eps: Any) -
 
     return Terms(
         value=lambda: product(-ay, log(p)) - product(by, log1p(-p)),
-        gradient=lambda: np.where(clipped, 0, over(by, 1 - p) - over(ay, p)),
-        hessian=lambda: np.where(clipped, 0, over(ay, p, 2) + over(by, 1 - p, 2)),
-        fisher=lambda: np.where(clipped, 0, fisher()),
+        gradient=lambda: inside(over(by, 1 - p) - over(ay, p)),
+        hessian=lambda: inside(over(ay, p, 2) + over(by, 1 - p, 2)),
+        fisher=lambda: inside(fisher()),
     )
 
 
 @formula
 def binary_focal(y: Array, f: Array, *, gamma: Any, alpha: Any, from_logits: bool) -> Terms:
-    """w q**gamma L with q the probability of the wrong class and L = -log(1 - q): easy samples fade (Lin et al. 2017)."""
+    """Easy samples fade: w q**gamma L, q the probability of the wrong class, L = -log(1 - q) (Lin et al. 2017)."""
     positive = y == 1
     w = 1 if alpha is None else np.where(positive, alpha, 1 - alpha)
     s = np.where(positive, y, -1)
@@ -116,12 +119,14 @@ def binary_focal(y: Array, f: Array, *, gamma: Any, alpha: Any, from_logits: boo
 
 
 def _focal_logit(u: Array, s: Array, w: Any, gamma: Any) -> Terms:
-    """p = sigma(u) is the probability of the true class. No negative power of q appears, so every logit is safe."""
+    """With p = sigma(u) the probability of the true class; no negative power of q, so that every logit is safe."""
     bound = by_precision(u, 1e290, 1e37)
-    pq = cache(lambda: logistic(u))
-    loss = cache(lambda: softplus(-u))
+    e = cache(lambda: decay(u))
+    log1p_e = cache(lambda: log1p(e()))
+    pq = cache(lambda: logistic(u, e()))
+    loss = cache(lambda: log1p_e() - minimum(u, 0))
     bounded = cache(lambda: minimum(loss(), bound))  # p L and q**gamma stay numbers at infinite logits
-    faded = cache(lambda: w * exp(-gamma * minimum(softplus(u), bound)))  # w q**gamma
+    faded = cache(lambda: w * exp(-gamma * minimum(log1p_e() + maximum(u, 0), bound)))  # w q**gamma
 
     @cache
     def slope() -> Array:
@@ -146,10 +151,10 @@ def _focal_logit(u: Array, s: Array, w: Any, gamma: Any) -> Terms:
 
 
 def _focal_probability(positive: Array, f: Array, s: Array, w: Any, gamma: Any) -> Terms:
-    """p is the probability of the true class, q that of the other; one of the two is f itself."""
+    """With p the probability of the true class and q that of the other; one of the two is f itself."""
     f = _probability(f)
     p, q = np.where(positive, f, 1 - f), np.where(positive, 1 - f, f)
-    loss = cache(lambda: -np.where(positive, log(f), log1p(-f)))
+    loss = cache(lambda: np.negative(np.where(positive, log(f), log1p(-f))))
     return Terms(
         value=lambda: w * power(q, gamma) * loss(),
         gradient=lambda: -s * w * _focal_first(q, p, loss(), gamma),
@@ -169,15 +174,11 @@ def _focal_first(q: Array, p: Array, loss: Array, gamma: Any) -> Array:
 
 def _focal_second(q: Array, p: Array, loss: Array, gamma: Any) -> Array:
     """d2/dq2 of q**gamma L, p = 1 - q."""
-    return (
-        product(gamma, power(q, gamma - 1) * ((gamma - 1) * _ratio(q, loss) + 2 / p)) + power(q, gamma) / p / p
-    )
+    return product(gamma, power(q, gamma - 1) * ((gamma - 1) * _ratio(q, loss) + 2 / p)) + power(q, gamma) / p / p
 
 
 @formula
-def asymmetric_focal(
-    y: Array, f: Array, *, gamma_pos: Any, gamma_neg: Any, clip: Any, from_logits: bool
-) -> Terms:
+def asymmetric_focal(y: Array, f: Array, *, gamma_pos: Any, gamma_neg: Any, clip: Any, from_logits: bool) -> Terms:
     """Focal with an exponent for each class; negatives with p <= clip do not count at all (Ridnik et al. 2021)."""
     positive = binary_focal(y, f, gamma=gamma_pos, alpha=None, from_logits=from_logits)
     if clip == 0:
@@ -198,7 +199,7 @@ def asymmetric_focal(
 
 def _shifted_focal(f: Array, shift: Any, gamma: Any, from_logits: bool) -> Terms:
     """The focal loss of a negative sample at max(p - shift, 0); its derivatives by the chain rule dp/dz = p q."""
-    p, q = logistic(f) if from_logits else (_probability(f), 1 - _probability(f))
+    p, q = logistic(f, decay(f)) if from_logits else (_probability(f), 1 - _probability(f))
     wrong, right = maximum(p - shift, 0), q + shift
     loss = cache(lambda: -log1p(-wrong))
     first = cache(lambda: _focal_first(wrong, right, loss(), gamma))
@@ -229,7 +230,7 @@ def _shifted_focal(f: Array, shift: Any, gamma: Any, from_logits: bool) -> Terms
 
 
 def _sides(y: Array) -> Array:
-    """s = +1 for y = 1, -1 for 0 or -1."""
+    """The sign s: +1 for y = 1, -1 for 0 or -1."""
     return np.where(y == 1, y, -1)
 
 

@@ -14,6 +14,7 @@ from ._support import (
     absolute,
     by_precision,
     clip,
+    decay,
     direction,
     exp,
     expm1,
@@ -119,7 +120,7 @@ def pseudo_huber(y: Array, f: Array, *, delta: Any) -> Terms:
 
 @formula
 def log_cosh(y: Array, f: Array) -> Terms:
-    """log cosh r (Green 1990), as log(1 + sinh**2) / 2 near 0 and linear where cosh r = e**|r| / 2 to working precision."""
+    """The log of cosh r (Green 1990): log(1 + sinh**2) / 2, linear where cosh r is e**|r| / 2 to working precision."""
     r = f - y
 
     def value() -> Array:
@@ -267,12 +268,12 @@ def fair(y: Array, f: Array, *, c: Any) -> Terms:
 
 
 def _minus_log1p(a: Array) -> Array:
-    """a - log(1 + a) for a >= 1."""
+    """The difference a - log(1 + a) for a >= 1."""
     return a - log1p(minimum(a, by_precision(a, 1e300, 1e37)))
 
 
 def _minus_log1p_series(a: Array) -> Array:
-    """a - log(1 + a) for 0 <= a < 1 without cancellation: log(1 + a) = 2 artanh(s) with s = a / (2 + a)."""
+    """The same for 0 <= a < 1, without cancellation: log(1 + a) = 2 artanh(s), s = a / (2 + a)."""
     s = a / (2 + a)
     return s * (a - 2 * s * s * polynomial(s * s, [1 / (2 * k + 3) for k in range(18)]))
 
@@ -280,8 +281,8 @@ def _minus_log1p_series(a: Array) -> Array:
 @formula
 def general_robust(y: Array, f: Array, *, alpha: Any, c: Any) -> Terms:
     """(b / alpha) ((1 + x**2 / b)**(alpha / 2) - 1) with b = 2 - alpha (Barron 2019), and its limits in alpha."""
-    x = (f - y) / c
-    bound = by_precision(x, 1e140, 1e15)
+    x, b = (f - y) / c, 2 - alpha
+    bound = by_precision(x, 1e140, 1e18) * min(1, math.sqrt(b))  # x**2 / b must not overflow
     inside = cache(lambda: clip(x, -bound, bound))
 
     if alpha == 2:
@@ -301,7 +302,6 @@ def general_robust(y: Array, f: Array, *, alpha: Any, c: Any) -> Terms:
             majorizer=lambda: e() / c / c,
         )
 
-    b = 2 - alpha
     x2 = cache(lambda: inside() * inside())
     logarithm = cache(lambda: log1p(x2() / b))
     weight = cache(lambda: exp((alpha / 2 - 1) * logarithm()))
@@ -312,13 +312,17 @@ def general_robust(y: Array, f: Array, *, alpha: Any, c: Any) -> Terms:
         near_zero = b / 2 * logarithm() * (1 + u / 2)  # to working precision, also where alpha or u underflows
         return np.where(absolute(real(u)) < 1e-8, near_zero, b / alpha * expm1(u))
 
+    def hessian() -> Array:
+        total = b + x2()
+        return weight() * (b / total + (alpha - 1) * (x2() / total)) / c / c
+
     def limit(at_infinity: Any, elsewhere: Array) -> Array:
         return np.where(np.isinf(real(x)), at_infinity, elsewhere)
 
     return Terms(
         value=lambda: limit(math.inf if alpha >= 0 else -b / alpha, value()),
         gradient=lambda: limit(sign(x) * slope, inside() / c * weight()),
-        hessian=lambda: limit(0, weight() * ((b + (alpha - 1) * x2()) / (b + x2())) / c / c),
+        hessian=lambda: limit(0, hessian()),
         majorizer=lambda: limit(0, weight() / c / c),
     )
 
@@ -392,12 +396,12 @@ def linex(y: Array, f: Array, *, a: Any) -> Terms:
 
 
 def _exp_minus_linear(t: Array) -> Array:
-    """e**t - t - 1 for |t| >= 1."""
+    """The difference e**t - t - 1 for |t| >= 1."""
     return expm1(t) - minimum(t, by_precision(t, 1e300, 1e37))
 
 
 def _exp_series(t: Array) -> Array:
-    """e**t - t - 1 for |t| < 1, where the difference would cancel."""
+    """The same for |t| < 1, where it would cancel."""
     return t * t * polynomial(t, [1 / math.factorial(k + 2) for k in range(18)])
 
 
@@ -405,13 +409,11 @@ def _exp_series(t: Array) -> Array:
 def smooth_quantile(y: Array, f: Array, *, quantile: Any, smoothing: Any) -> Terms:
     """The pinball loss plus s log(1 + e**-|x|), x = r / s: a convolution with the logistic density (Zheng 2011)."""
     r, q, s = f - y, quantile, smoothing
-
-    @cache
-    def e() -> Array:
-        return exp(-absolute(r / s))
+    x = cache(lambda: r / s)
+    e = cache(lambda: decay(x()))
 
     def gradient() -> Array:
-        above, below = logistic(r / s)
+        above, below = logistic(x(), e())
         return (1 - q) * above - q * below
 
     return Terms(

@@ -1,0 +1,63 @@
+# Two commands do everything on a fresh machine with Python 3.11+, a C compiler and make: `make demo` and `make test`.
+# The rest is for contributors; CONTRIBUTING.md has the table.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc src -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.py')
+
+.PHONY: demo test test-peers bench dashboard lint docs wheel clean
+
+# pip builds the package with its own isolated copy of the build tools; a stamp says what is up to date.
+$(VENV)/pip.stamp:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/package.stamp: $(VENV)/pip.stamp $(SOURCES)
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/%.group: $(VENV)/pip.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --group $*
+	touch $@
+
+$(VENV)/%.extra: $(VENV)/package.stamp
+	$(BIN)/python -m pip install --quiet ".[$*]"
+	touch $@
+
+demo: $(VENV)/demo.extra  ## train real models with losses that the boosters lack
+	$(BIN)/python -m fastloss demo
+
+test: $(VENV)/package.stamp $(VENV)/test.group  ## the test suite; tests that need an optional library skip without it
+	$(BIN)/python -m pytest
+
+# CPU torch is pinned: an open range would bring a CUDA build of several gigabytes.
+test-peers: $(VENV)/package.stamp $(VENV)/peers.group  ## the suite with every optional library installed
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pytest -m "peers" --peers
+
+bench: $(VENV)/package.stamp  ## a compact table of speeds
+	$(BIN)/python -m fastloss bench
+
+dashboard: $(VENV)/package.stamp $(VENV)/bench.group  ## quick asv run and the HTML dashboard
+	cd asv_benchmarks && FASTLOSS_ASV_QUICK=1 ../$(BIN)/asv machine --yes && \
+	FASTLOSS_ASV_QUICK=1 ../$(BIN)/asv run --quick -E existing:../$(BIN)/python --set-commit-hash $$(git rev-parse HEAD) && \
+	../$(BIN)/asv publish
+
+lint: $(VENV)/package.stamp $(VENV)/lint.group  ## ruff, mypy, cython-lint, clang-format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint src
+	$(BIN)/clang-format --dry-run --Werror csrc/*.[ch] csrc/losses/*.h
+
+docs: $(VENV)/docs.extra  ## HTML documentation in docs/_build
+	$(BIN)/sphinx-build -W -b html docs docs/_build
+
+wheel: $(VENV)/pip.stamp  ## wheel and sdist in dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist docs/_build asv_benchmarks/.asv
