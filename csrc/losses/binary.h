@@ -76,7 +76,7 @@ LOSS(binary_cross_entropy)
  *     hessian c^gamma (2 gamma A B + gamma A L (gamma A - Q - P m/c) + B (P - Q m/(1-c))),
  *     majorizer c^gamma max(gamma (gamma-1) A^2 L + 2 gamma A B + B^2 + K max(0, P - Q), K):
  * the hessian without its negative part, and never below |gradient|. For m = 0 c^gamma is e^(-gamma softplus(u)).
- * c + (1 - c) = 1, so one division by their product is safe; c is 1/2 where it does not matter.
+ * Where the power is 0, c is 1/2, so that the other factors are finite.
  * With m the constant 0 the compiler leaves no trace of the clipping. */
 INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
 {
@@ -87,7 +87,7 @@ INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
     const real L = m > 0 ? -vm_log1p(-c) : t.softplus_neg, bounded_L = minimum(L, HUGE_LINEAR);
     const real log_c = m > 0 ? vm_log(c) : -t.softplus;
     const real power = Q <= m ? R(0.) : weight * vm_exp(gamma * log_c);
-    const real rest = P + m, over = 1 / (c * rest), over_c = rest * over, over_rest = c * over;
+    const real over_c = 1 / c, over_rest = 1 / (P + m);
     const real A = m > 0 ? P * (Q * over_c) : P, below = m > 0 ? Q + P * (m * over_c) : Q;
     const real B = m > 0 ? Q * (P * over_rest) : Q, above = m > 0 ? P - Q * (m * over_rest) : P;
     const real AL = gamma * (A * bounded_L), AB = 2 * gamma * (A * B), K = AL + B;

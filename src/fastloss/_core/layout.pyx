@@ -26,7 +26,7 @@ cdef int element_type_of(cnp.ndarray array) noexcept:
     return -1
 
 
-cdef bint describe(operand *op, cnp.ndarray array, int real_type, int ndim, int column):
+cdef bint describe(operand *op, cnp.ndarray array, int real_type, int ndim, int column) noexcept:
     """Fill `op` for the first `ndim` axes of `array` (a 0-d array is repeated); `column` counts along a further axis.
 
     False if the element type cannot be read."""
@@ -144,3 +144,53 @@ cdef bint writable_in_place(cnp.ndarray a) noexcept:
         if cnp.PyArray_STRIDE(a, k) == 0 and cnp.PyArray_DIM(a, k) > 1:
             return False
     return True
+
+
+cdef bint same_shape(cnp.ndarray a, cnp.ndarray b, int ndim) noexcept:
+    """Whether the first `ndim` axes agree."""
+    cdef int k
+    for k in range(ndim):
+        if cnp.PyArray_DIM(a, k) != cnp.PyArray_DIM(b, k):
+            return False
+    return True
+
+
+cdef bint match(y_true, y_pred, sample_weight, int predictions) noexcept:
+    """Plain arrays of one shape S, y_pred with a further axis for several predictions, weights also a scalar."""
+    if not cnp.PyArray_CheckExact(y_true) or not cnp.PyArray_CheckExact(y_pred):
+        return False
+    cdef cnp.ndarray y = y_true, f = y_pred, w
+    cdef int ndim = cnp.PyArray_NDIM(y)
+    if cnp.PyArray_NDIM(f) != ndim + (predictions > 1) or not same_shape(y, f, ndim):
+        return False
+    if predictions > 1 and cnp.PyArray_DIM(f, ndim) != predictions:
+        return False
+    if sample_weight is None:
+        return True
+    if not cnp.PyArray_CheckExact(sample_weight):
+        return False
+    w = sample_weight
+    return cnp.PyArray_NDIM(w) == 0 or cnp.PyArray_NDIM(w) == ndim and same_shape(y, w, ndim)
+
+
+cdef bint can_hold(out, cnp.ndarray like) noexcept:
+    """A plain writeable float32 or float64 array of the shape of `like`."""
+    if not cnp.PyArray_CheckExact(out):
+        return False
+    cdef cnp.ndarray given = out
+    return (cnp.PyArray_TYPE(given) in (cnp.NPY_FLOAT, cnp.NPY_DOUBLE) and cnp.PyArray_ISWRITEABLE(given)
+            and cnp.PyArray_NDIM(given) == cnp.PyArray_NDIM(like)
+            and same_shape(given, like, cnp.PyArray_NDIM(like)))
+
+
+cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, list earlier):
+    """Whether writing `out` block by block could change what is still to be read: overlaps of another layout."""
+    if w is not None and overlaps(out, w):
+        return True
+    for other in (y, f):
+        if overlaps(out, other) and not same_layout(out, other):
+            return True
+    for other in earlier:
+        if other is not None and overlaps(out, other):
+            return True
+    return False

@@ -14,7 +14,7 @@ from libc.math cimport NAN, fabs
 from libc.stdlib cimport free, malloc
 
 from fastloss._core.clib cimport *
-from fastloss._core.layout cimport choose_axes, describe, overlaps, same_layout, writable_in_place
+from fastloss._core.layout cimport can_hold, choose_axes, clashes, describe, match, overlaps, writable_in_place
 
 import numpy as np
 
@@ -30,9 +30,8 @@ cdef enum:
     SLAB = 32768            # blocks between two looks at pending signals
     SMALL = 4096            # samples: below, releasing the GIL costs more than it gives
 
-cdef const instruction_set *SETS = NULL
-cdef int n_sets = fastloss_instruction_sets(&SETS)
-cdef int chosen = n_sets - 1
+include "machine.pxi"
+
 cdef dict ROWS = {}
 cdef int row = 0
 while fastloss_losses[row].name != NULL:
@@ -46,75 +45,6 @@ def use_thread_policy(policy):
     """Let `policy(n_threads)` say how many threads a large call may use."""
     global thread_policy
     thread_policy = policy
-
-
-def instruction_sets():
-    """Names of the instruction sets that this machine can run, worst first."""
-    return tuple(SETS[i].name.decode() for i in range(n_sets))
-
-
-def instruction_set_in_use():
-    """Name of the instruction set that kernels use."""
-    return SETS[chosen].name.decode()
-
-
-def use_instruction_set(str name):
-    """Choose the instruction set of all later calls; ValueError if this machine cannot run it."""
-    global chosen
-    if name not in instruction_sets():
-        raise ValueError(f"instruction set must be one of {', '.join(instruction_sets())}, got {name!r}")
-    chosen = instruction_sets().index(name)
-
-
-def openmp():
-    """Version (date) of the OpenMP specification the extension was built with, 0 without OpenMP."""
-    return FASTLOSS_OPENMP
-
-
-def compiler():
-    """The compiler that built the kernels."""
-    return FASTLOSS_COMPILER.decode()
-
-
-def note_forked():
-    """Whether this process is a forked child that has to stay serial."""
-    return bool(fastloss_forked())
-
-
-def vmath(str name, cnp.ndarray x, str isa):
-    """Apply one function of csrc/vmath.h to a contiguous float32 or float64 array: for the tests of its accuracy."""
-    cdef int type_ = 0 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else 1
-    cdef const vmath_row *entry = SETS[instruction_sets().index(isa)].vmath[type_]
-    cdef cnp.ndarray out = np.empty_like(x)
-    while entry.name != NULL and entry.name.decode() != name:
-        entry += 1
-    if entry.name == NULL:
-        raise ValueError(f"no function {name!r}")
-    entry.function(cnp.PyArray_SIZE(x), cnp.PyArray_DATA(x), cnp.PyArray_DATA(out))
-    return out
-
-
-def probe(cnp.ndarray y, cnp.ndarray f, outputs=(), int n_threads=1, bint stream=False):
-    """Read two contiguous arrays and write none, one or two: what memory allows, for the benchmarks.
-
-    `stream` writes past the cache and needs outputs aligned to 64 bytes.
-    """
-    cdef int type_ = 0 if cnp.PyArray_TYPE(f) == cnp.NPY_FLOAT else 1, t, size = 4 if type_ == 0 else 8
-    cdef char *data[4]
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(f), part = (n // n_threads + 63) // 64 * 64, first, count
-    cdef double total = 0.0
-    data[0], data[1], data[2], data[3] = <char *>cnp.PyArray_DATA(y), <char *>cnp.PyArray_DATA(f), NULL, NULL
-    for t, out in enumerate(outputs):
-        data[2 + t] = <char *>cnp.PyArray_DATA(<cnp.ndarray>out)
-    for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static"):
-        first = t * part
-        count = min(part, n - first) if t < n_threads - 1 else n - first
-        if count > 0:
-            total += SETS[chosen].probe[type_](
-                count, data[0] + first * size, data[1] + first * size,
-                data[2] + first * size if data[2] != NULL else NULL,
-                data[3] + first * size if data[3] != NULL else NULL, stream)
-    return total
 
 
 @cython.final
@@ -164,162 +94,111 @@ cdef class Kernel:
                  int curvature=0, double min_hessian=NAN):
         """Value, gradient and hessian as `want` says, in this order: one object, or a tuple of them."""
         cdef job j
-        cdef cnp.ndarray y, f, w = None
-        cdef int kind, type_, k, ndim
-        cdef bint per_sample, weighted = sample_weight is not None
-        kind = 0 if reduction == "mean" else 1 if reduction == "sum" else 2 if reduction == "none" else -1
-        if kind < 0 or not cnp.PyArray_CheckExact(y_true) or not cnp.PyArray_CheckExact(y_pred):
-            return UNREADY
-        y, f = y_true, y_pred
-        ndim = cnp.PyArray_NDIM(y)
-        if cnp.PyArray_NDIM(f) != ndim + self.predictions - 1:
-            return UNREADY
-        for k in range(ndim):
-            if cnp.PyArray_DIM(y, k) != cnp.PyArray_DIM(f, k):
-                return UNREADY
-        if self.predictions == 2 and cnp.PyArray_DIM(f, ndim) != 2:
-            return UNREADY
-        if weighted:
-            if not cnp.PyArray_CheckExact(sample_weight):
-                return UNREADY
-            w = sample_weight
-            if cnp.PyArray_NDIM(w) != 0:
-                if cnp.PyArray_NDIM(w) != ndim:
-                    return UNREADY
-                for k in range(ndim):
-                    if cnp.PyArray_DIM(y, k) != cnp.PyArray_DIM(w, k):
-                        return UNREADY
-        k = cnp.PyArray_TYPE(f)
-        type_ = FLOAT32 if k == cnp.NPY_FLOAT or k == cnp.NPY_FLOAT16 else FLOAT64
-
-        set_job(&j, &self.base, want, curvature, min_hessian, cnp.PyArray_SIZE(y))
-        if type_ == FLOAT32:
-            j.y_low = self.y_low32
-        if not describe(&j.operands[Y], y, type_, ndim, 0) or not describe(&j.operands[F], f, type_, ndim, 0):
-            return UNREADY
-        if self.predictions == 2:
-            describe(&j.operands[F2], f, type_, ndim, 1)
-        if weighted and not describe(&j.operands[W], w, type_, ndim, 0):
-            return UNREADY
-
-        # Outputs: where the caller's array cannot be written block by block, a fresh one stands in for it.
-        cdef list targets = [None, None, None]
-        cdef list results = [None, None, None]
-        cdef int n_arrays = 0, n_given, index = 0
-        cdef bint aliased = False
-        cdef int array_want = want if kind == 2 else want & ~WANT_VALUE
-        for k in range(3):
-            n_arrays += (array_want >> k) & 1
-        if out is None:
-            n_given = 0
-        elif type(out) is tuple:
-            n_given = len(<tuple>out)
-            if n_given != n_arrays:
-                return UNREADY
-        elif n_arrays == 1:
-            n_given = 1
-        else:
-            return UNREADY
-        cdef cnp.ndarray like, target, given
-        cdef object item
-        for k in range(3):
-            if not (array_want >> k) & 1:
-                continue
-            like = y if k == 0 else f
-            item = None if out is None else (<tuple>out)[index] if type(out) is tuple else out
-            index += 1
-            if item is None:
-                target = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like),
-                                           cnp.NPY_FLOAT if type_ == FLOAT32 else cnp.NPY_DOUBLE,
-                                           cnp.PyArray_IS_F_CONTIGUOUS(f) and k > 0)
-                results[k] = target
-            else:
-                if not cnp.PyArray_CheckExact(item) or not can_hold(item, like):
-                    return UNREADY
-                given = target = item
-                results[k] = given
-                if not writable_in_place(given) or clashes(given, k, y, f, w, targets):
-                    target = np.empty_like(like, dtype=np.float64 if given.itemsize == 8 else np.float32)
-                elif overlaps(given, y) or overlaps(given, f):
-                    aliased = True
-            targets[k] = target
-            describe(&j.operands[VALUE if k == 0 else GRADIENT if k == 1 else HESSIAN], target, type_, ndim, 0)
-            if k > 0 and self.predictions == 2:
-                describe(&j.operands[GRADIENT2 if k == 1 else HESSIAN2], target, type_, ndim, 1)
-        choose_axes(&j, ndim, cnp.PyArray_DIMS(y))
-        j.stream = streamed(&j, targets)
-
         cdef partial total
-        cdef int threads = 1
-        if j.size >= 2 * MIN_PER_THREAD or n_threads is not None:
-            threads = thread_policy(n_threads, 1 + j.size // MIN_PER_THREAD)
+        cdef int type_, threads = 1, aliased, k
+        cdef bint mean = reduction == "mean", per_sample = reduction == "none"
+        if not (mean or per_sample or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
+            return UNREADY
+        cdef cnp.ndarray y = y_true, f = y_pred, w = sample_weight
+        type_ = FLOAT32 if cnp.PyArray_TYPE(f) in (cnp.NPY_FLOAT, cnp.NPY_FLOAT16) else FLOAT64
+        if not self.set_inputs(&j, want, curvature, min_hessian, type_, y, f, w):
+            return UNREADY
+        cdef list results = [None, None, None]  # what the caller gets
+        cdef list targets = [None, None, None]  # what the kernels write
+        aliased = self.set_outputs(&j, want if per_sample else want & ~WANT_VALUE, type_, y, f, w, out, results, targets)
+        if aliased < 0:
+            return UNREADY
+        choose_axes(&j, cnp.PyArray_NDIM(y), cnp.PyArray_DIMS(y))
+        j.stream = streamed(&j, targets)
+        if j.size >= 2 * MIN_PER_THREAD:
+            threads = thread_policy(n_threads, j.size // MIN_PER_THREAD)
+
         # A look at everything before the first store, where a store needs the sum of weights or would overwrite an input.
-        if aliased or (weighted and kind == 0 and want != WANT_VALUE):
+        total.weight = <double>j.size
+        if aliased or (mean and w is not None and want != WANT_VALUE):
             j.want = 0
             run(&j, type_, threads, &total)
             if violated(total.status):
                 return Violation(total.status)
             j.want = want
-        elif not weighted:
-            total.weight = <double>j.size
-        if kind == 0 and want != WANT_VALUE:
+        if mean:
             if total.weight == 0:
                 return UNREADY
             j.scale = 1.0 / total.weight
         run(&j, type_, threads, &total)
         if violated(total.status):
             return Violation(total.status)
-        if kind == 0 and total.weight == 0:
+        if mean and total.weight == 0:
             return UNREADY
-        if want & WANT_VALUE and kind != 2:
-            results[0] = total.value / total.weight if kind == 0 else total.value
+
+        if want & WANT_VALUE and not per_sample:
+            results[0] = total.value / total.weight if mean else total.value
         for k in range(3):
-            if targets[k] is not None and targets[k] is not results[k]:
+            if targets[k] is not results[k] and targets[k] is not None:
                 np.copyto(results[k], targets[k])
-        if want == (WANT_VALUE | WANT_GRADIENT):
+        if want == WANT_VALUE | WANT_GRADIENT:
             return results[0], results[1]
-        if want == (WANT_GRADIENT | WANT_HESSIAN):
+        if want == WANT_GRADIENT | WANT_HESSIAN:
             return results[1], results[2]
-        return tuple(results[k] for k in range(3) if (want >> k) & 1) if want & (want - 1) else \
-            results[0 if want == WANT_VALUE else 1 if want == WANT_GRADIENT else 2]
+        if want == WANT_VALUE | WANT_HESSIAN:
+            return results[0], results[2]
+        return tuple(results) if want == WANT_VALUE | WANT_GRADIENT | WANT_HESSIAN else results[want >> 1]
 
+    cdef bint set_inputs(self, job *j, int want, int curvature, double min_hessian, int type_,
+                         cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) noexcept:
+        """Fill the job but for its outputs; False if an element type cannot be read."""
+        cdef int k, ndim = cnp.PyArray_NDIM(y)
+        j.row, j.want, j.curvature, j.min_hessian = self.base.row, want, <curvature_t>curvature, min_hessian
+        j.size, j.scale = cnp.PyArray_SIZE(y), 1.0
+        j.label, j.y_high = self.base.label, self.base.y_high
+        j.y_low = self.base.y_low if type_ == FLOAT64 else self.y_low32
+        for k in range(MAX_PARAM):
+            j.param[k] = self.base.param[k]
+        for k in range(2):
+            j.f_low[k], j.f_high[k] = self.base.f_low[k], self.base.f_high[k]
+        for k in range(OPERANDS):
+            j.operands[k].data = NULL
+        if self.predictions == 2:
+            describe(&j.operands[F2], f, type_, ndim, 1)
+        return (describe(&j.operands[Y], y, type_, ndim, 0) and describe(&j.operands[F], f, type_, ndim, 0)
+                and (w is None or describe(&j.operands[W], w, type_, ndim, 0)))
 
-cdef inline void set_job(job *j, const job *base, int want, int curvature, double min_hessian, Py_ssize_t size) noexcept:
-    cdef int k
-    j.row, j.want, j.curvature, j.min_hessian, j.size, j.scale = base.row, want, <curvature_t>curvature, min_hessian, size, 1.0
-    j.label, j.y_low, j.y_high = base.label, base.y_low, base.y_high
-    for k in range(MAX_PARAM):
-        j.param[k] = base.param[k]
-    for k in range(2):
-        j.f_low[k], j.f_high[k] = base.f_low[k], base.f_high[k]
-    for k in range(OPERANDS):
-        j.operands[k].data = NULL
+    cdef int set_outputs(self, job *j, int arrays, int type_, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, out,
+                         list results, list targets):
+        """Arrays for the outputs that are arrays: the caller's, or fresh ones.
 
-
-cdef inline bint can_hold(cnp.ndarray out, cnp.ndarray like) noexcept:
-    """A writeable float32 or float64 array of the shape of `like`."""
-    cdef int k, type_ = cnp.PyArray_TYPE(out)
-    if type_ != cnp.NPY_FLOAT and type_ != cnp.NPY_DOUBLE or not cnp.PyArray_ISWRITEABLE(out):
-        return False
-    if cnp.PyArray_NDIM(out) != cnp.PyArray_NDIM(like):
-        return False
-    for k in range(cnp.PyArray_NDIM(out)):
-        if cnp.PyArray_DIM(out, k) != cnp.PyArray_DIM(like, k):
-            return False
-    return True
-
-
-cdef bint clashes(cnp.ndarray out, int which, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, list earlier):
-    """Whether writing `out` block by block could change what is still to be read: overlaps of another layout."""
-    if w is not None and overlaps(out, w):
-        return True
-    for other in (y, f):
-        if overlaps(out, other) and not same_layout(out, other):
-            return True
-    for other in earlier:
-        if other is not None and overlaps(out, other):
-            return True
-    return False
+        A fresh one also stands in for an array of the caller that cannot be written block by block. Returns -1 if `out`
+        does not fit, 1 if an output is written over an input, else 0.
+        """
+        cdef int k, index = 0, aliased = 0
+        cdef cnp.ndarray like, target, given
+        if out is not None and type(out) is not tuple:
+            out = (out,)
+        if out is not None and len(<tuple>out) != (arrays & 1) + (arrays >> 1 & 1) + (arrays >> 2):
+            return -1
+        for k in range(3):
+            if not arrays >> k & 1:
+                continue
+            like = f if k else y
+            item = None if out is None else (<tuple>out)[index]
+            index += 1
+            if item is None:
+                target = results[k] = cnp.PyArray_EMPTY(
+                    cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), cnp.NPY_FLOAT if type_ == FLOAT32 else cnp.NPY_DOUBLE,
+                    cnp.PyArray_IS_F_CONTIGUOUS(like) and not cnp.PyArray_IS_C_CONTIGUOUS(like))
+            else:
+                if not can_hold(item, like):
+                    return -1
+                given = target = results[k] = item
+                if not writable_in_place(given) or clashes(given, y, f, w, targets):
+                    target = np.empty_like(like, dtype=np.float64 if given.itemsize == 8 else np.float32, subok=False)
+                elif overlaps(given, y) or overlaps(given, f):
+                    aliased = 1
+            targets[k] = target
+            describe(&j.operands[VALUE if k == 0 else GRADIENT if k == 1 else HESSIAN], target, type_, cnp.PyArray_NDIM(y), 0)
+            if k > 0 and self.predictions == 2:
+                describe(&j.operands[GRADIENT2 if k == 1 else HESSIAN2], target, type_, cnp.PyArray_NDIM(y), 1)
+        return aliased
 
 
 cdef bint streamed(job *j, list targets):

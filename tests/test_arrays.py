@@ -1,0 +1,261 @@
+"""Every kind of input: the same result as contiguous native arrays, or a clear error that names the argument."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from support import default_losses, draw, same
+
+import fastloss as fl
+from fastloss._domains import REAL, Labels
+
+SHAPE = (11, 10, 10)  # more than one block
+ARGUMENTS = ("y_true", "y_pred", "sample_weight")
+METHODS = ("__call__", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "evaluate")
+
+
+def arguments(loss: fl.PointwiseLoss, rng: np.random.Generator, dtype: type = np.float64) -> list[np.ndarray]:
+    n = int(np.prod(SHAPE))
+    y, f = draw(loss, n, rng)
+    return [x.astype(dtype).reshape(SHAPE + x.shape[1:]) for x in (y, f, rng.random(n))]
+
+
+def results(loss: fl.PointwiseLoss, *given: Any, reduction: str = "mean") -> tuple[Any, ...]:
+    return tuple(getattr(loss, method)(*given, reduction=reduction) for method in METHODS)
+
+
+# ---- layouts --------------------------------------------------------------------------------------------------------
+
+
+def unaligned(x: np.ndarray) -> np.ndarray:
+    raw = np.empty(x.nbytes + 1, np.uint8)[1:]
+    moved = raw.view(x.dtype).reshape(x.shape)
+    moved[...] = x
+    assert not moved.flags.aligned
+    return moved
+
+
+def within(x: np.ndarray) -> np.ndarray:
+    """One column of a wide table."""
+    table = np.full((*x.shape, 257), np.nan, x.dtype)
+    table[..., 100] = x
+    return table[..., 100]
+
+
+def memmap(x: np.ndarray, path: Any) -> np.ndarray:
+    np.save(path / "x.npy", x)
+    return np.load(path / "x.npy", mmap_mode="r")
+
+
+def readonly(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+class Converts:
+    """Something with __array__ only."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return self.x if dtype is None else self.x.astype(dtype)
+
+
+class Exports:
+    """Something with DLPack only."""
+
+    def __init__(self, x: np.ndarray) -> None:
+        self.x = x
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self.x.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.x.__dlpack_device__()
+
+
+LAYOUTS = {
+    "strided": lambda x, _: np.repeat(x, 3, axis=1)[:, ::3],
+    "reversed": lambda x, _: x[::-1].copy()[::-1],
+    "partly reversed": lambda x, _: x[:, ::-1].copy()[:, ::-1],
+    "table column": lambda x, _: within(x),
+    "Fortran order": lambda x, _: np.asfortranarray(x),
+    "axes swapped": lambda x, _: np.ascontiguousarray(np.swapaxes(x, 0, 1)).swapaxes(0, 1),
+    "repeated row": lambda x, _: np.broadcast_to(x[:1], x.shape),
+    "repeated column": lambda x, _: np.broadcast_to(x[:, :1], x.shape),
+    "one repeated sample": lambda x, _: np.broadcast_to(x[:1, :1, :1], x.shape),
+    "unaligned": lambda x, _: unaligned(x),
+    "read-only": lambda x, _: readonly(x),
+    "other byte order": lambda x, _: x.astype(x.dtype.newbyteorder("S")),
+    "other byte order, strided": lambda x, _: np.repeat(x.astype(x.dtype.newbyteorder("S")), 2, axis=0)[::2],
+    "memmap": memmap,
+    "buffer": lambda x, _: memoryview(x),
+    "__array__": lambda x, _: Converts(x),
+    "DLPack": lambda x, _: Exports(x),
+    "nested lists": lambda x, _: x.tolist(),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(default_loss, rng, layout, dtype, tmp_path) -> None:
+    if layout == "nested lists" and dtype == np.float32:
+        pytest.skip("lists hold float64")
+    plain = arguments(default_loss, rng, dtype)
+    given = [LAYOUTS[layout](x, tmp_path) for x in plain]
+    native = [np.array(x.x if hasattr(x, "x") else x, dtype, order="C") for x in given]
+    for changed in [(0,), (1,), (2,), (0, 1, 2)]:
+        mixed = [given[k] if k in changed else plain[k] for k in range(3)]
+        expected = [native[k] if k in changed else plain[k] for k in range(3)]
+        for reduction in ("mean", "none"):
+            assert same(
+                results(default_loss, *mixed, reduction=reduction),
+                results(default_loss, *expected, reduction=reduction),
+            )
+    for x, before in zip(given, native, strict=True):
+        assert np.array_equal(np.asarray(x.x if hasattr(x, "x") else x), before), "an input was modified"
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (7, 1, 5)])
+def test_small_shapes(default_loss, rng, shape) -> None:
+    n = int(np.prod(shape))
+    y, f = draw(default_loss, n, rng)
+    flat = default_loss.evaluate(y, f, reduction="none")
+    shaped = default_loss.evaluate(y.reshape(shape), f.reshape(shape + f.shape[1:]), reduction="none")
+    for a, b in zip(shaped, flat, strict=True):
+        assert isinstance(a, np.ndarray)
+        assert same(a, b.reshape(shape + b.shape[1:]))
+    if shape == ():
+        scalar_f = float(f[0]) if f.ndim == 1 else f[0].tolist()
+        assert same(default_loss.evaluate(float(y[0]), scalar_f, 1, reduction="none"), shaped)
+        assert default_loss(y[0], scalar_f) == float(flat.value[0])
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0, 4)])
+def test_nothing(default_loss, shape) -> None:
+    y, f = np.empty(shape), np.empty(shape + (2,) * (default_loss.n_predictions - 1))
+    for weight in (None, np.empty(shape), 2.0):
+        value, gradient, hessian = default_loss.evaluate(y, f, weight, reduction="sum")
+        assert value == 0.0
+        assert gradient.shape == hessian.shape == f.shape
+        assert default_loss(y, f, weight, reduction="none").shape == shape
+        for method in METHODS:
+            with pytest.raises(ValueError, match="mean over nothing|must not sum to 0"):
+                getattr(default_loss, method)(y, f, weight)
+
+
+# ---- element types --------------------------------------------------------------------------------------------------
+
+TYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 longdouble >i2 >u4 >f2 >f4 >f8"
+
+
+def whole_numbers(domain: Any, dtype: np.dtype, n: int, rng: np.random.Generator) -> np.ndarray:
+    candidates = np.array([0, 1] if dtype.kind == "b" else [0, 1, 2, 3] if dtype.kind == "u" else [-2, -1, 0, 1, 2, 3])
+    inside = domain.contains(candidates.astype(float)) & ((candidates >= 0) | (not isinstance(domain, Labels)))
+    return rng.choice(candidates[inside], n)
+
+
+@pytest.mark.parametrize("name", TYPES.split())
+def test_element_types(default_loss, rng, name) -> None:
+    loss, dtype, n = default_loss, np.dtype(name), 600
+    y = whole_numbers(loss.info.y_domain, dtype, n, rng)
+    f = np.stack([whole_numbers(domain, dtype, n, rng) for domain in loss.f_domains], -1)
+    f = f if loss.n_predictions > 1 else f[:, 0]
+    w = rng.integers(0, 2, n)
+    real = np.float32 if dtype.kind == "f" and dtype.itemsize < 8 else np.float64
+    for changed in itertools.chain([(k,) for k in range(3)], [(0, 1, 2)]):
+        given = [x.astype(dtype if k in changed else float) for k, x in enumerate((y, f, w))]
+        expected = [x.astype(real if 1 in changed else float) for x in (y, f, w)]
+        for reduction in ("mean", "none"):
+            computed = loss.evaluate(*given, reduction=reduction)
+            assert same(computed, loss.evaluate(*expected, reduction=reduction))
+            assert computed.gradient.dtype == (real if 1 in changed else np.float64)
+
+
+def test_float32_predictions_with_other_float64_arguments(default_loss, rng) -> None:
+    y, f, w = arguments(default_loss, rng)
+    single = [x.astype(np.float32) for x in (y, f, w)]
+    assert same(results(default_loss, y, single[1], w), results(default_loss, *single))
+
+
+def test_pandas(rng) -> None:
+    pandas = pytest.importorskip("pandas")
+    y, f, w = rng.random((3, 50))
+    frame = pandas.DataFrame({"y": y, "f": f, "w": w}, index=np.arange(50)[::-1])
+    for loss in default_losses():
+        if loss.n_predictions == 1 and not isinstance(loss.info.y_domain, Labels):
+            assert same(results(loss, frame.y, frame.f, frame.w), results(loss, y, f, w))
+
+
+# ---- more elements than an int can count ----------------------------------------------------------------------------
+
+
+def test_more_than_two_to_the_31_elements() -> None:
+    n = 2**31 + 5
+    y, f = np.broadcast_to(np.int8(1), (n,)), np.broadcast_to(np.float32(3), (n,))
+    assert fl.MeanSquaredError()(y, f, reduction="sum") == 4.0 * n
+
+
+# ---- special values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_predictions_stay_in_their_sample(default_loss, rng, bad, dtype) -> None:
+    loss, k = default_loss, 523
+    y, f = (x.astype(dtype) for x in draw(loss, 600, rng))
+    clean = loss.evaluate(y, f, reduction="none")
+    for column in range(loss.n_predictions):
+        spoilt = f.copy()
+        spoilt.reshape(600, -1)[k, column] = bad
+        computed = loss.evaluate(y, spoilt, reduction="none")
+        others = np.arange(600) != k
+        assert same(tuple(x[others] for x in computed), tuple(x[others] for x in clean))
+        if np.isnan(bad):
+            assert np.isnan(computed.value[k])
+            assert np.isnan(computed.gradient[k]).any()
+            assert np.isnan(loss(y, spoilt))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_targets(default_loss, rng, bad) -> None:
+    loss, k = default_loss, 523
+    y, f = draw(loss, 600, rng)
+    spoilt = y.copy()
+    spoilt[k] = bad
+    if loss.info.y_domain == REAL:
+        clean, computed = (loss.evaluate(x, f, reduction="none") for x in (y, spoilt))
+        others = np.arange(600) != k
+        assert same(tuple(x[others] for x in computed), tuple(x[others] for x in clean))
+        if np.isnan(bad):
+            assert np.isnan(computed.value[k])
+    else:
+        for method, reduction in itertools.product(METHODS, ("mean", "sum", "none")):
+            with pytest.raises(ValueError, match=f"y_true must be .*, got {bad} at index 523"):
+                getattr(loss, method)(spoilt, f, reduction=reduction)
+
+
+def test_subnormal_and_negative_zero(default_loss, rng) -> None:
+    loss = default_loss
+    for dtype in (np.float64, np.float32):
+        y, f = (x.astype(dtype) for x in draw(loss, 40, rng))
+        tiny = np.finfo(dtype).smallest_subnormal
+        for small in (tiny, 3 * tiny, np.finfo(dtype).tiny / 2):
+            value = loss(y, np.full_like(f, small), reduction="none")
+            assert not np.isnan(value).any()
+        zero, minus = np.zeros_like(f), np.full_like(f, -0.0)
+        assert same(loss.evaluate(y, minus, reduction="none"), loss.evaluate(y, zero, reduction="none"))
+        if loss.info.y_domain.contains(np.zeros(1))[0]:
+            a, b = (loss.evaluate(z, f, reduction="none") for z in (np.zeros_like(y), np.full_like(y, -0.0)))
+            assert same(a, b)
+
+
+def test_subnormal_results_are_not_flushed(instruction_set) -> None:
+    for dtype in (np.float64, np.float32):
+        tiny = np.finfo(dtype).smallest_subnormal * np.arange(1, 40, dtype=dtype)
+        assert same(fl.MeanSquaredError().gradient(np.zeros_like(tiny), tiny, reduction="sum"), 2 * tiny)
