@@ -61,8 +61,8 @@ LOSS2(laplace_nll_log)
 /* Lange, Little and Taylor (1989), scale b: log b + (nu + 1)/2 log(1 + r^2/P) with P = nu b^2. With Q = 1/(P + r^2)
  *   dl/dm = (nu + 1) r Q,   d2l/dm2 = (nu + 1) (P - r^2) Q^2,
  *   dl/dlog b = G = (P - nu r^2) Q,   dG/dlog b = H = 2 (nu + 1) P r^2 Q^2.
- * T = min(P, r^2) Q <= 1/2 gives (P - r^2) Q = +-(1 - 2T) and P r^2 Q^2 = T (1 - T), where the roundings of Q count once
- * instead of twice. The bounds keep factors from being inf * 0. */
+ * T = min(P, r^2) Q <= 1/2 gives (P - r^2) Q = +-(1 - 2T) and P r^2 Q^2 = T (1 - T), where the roundings of Q count
+ * once instead of twice. The bounds keep factors from being inf * 0. */
 typedef struct {
     real k, gradient, hessian, G, H;
 } student_t;

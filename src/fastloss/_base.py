@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -14,7 +13,7 @@ from . import _validation as check
 from ._core.pointwise import UNREADY, Kernel, Violation
 from ._domains import REAL, Domain, Interval
 from ._links import IDENTITY, Link
-from ._registry import LossInfo, encoded
+from ._registry import LossInfo, encoded, snake_case
 from ._validation import GRADIENT, HESSIAN, VALUE
 
 Array = np.ndarray[Any, Any]
@@ -333,7 +332,7 @@ class Loss(Methods):
         Raises
         ------
         ValueError
-            If there are no samples, all weights are 0, or a target is outside the domain.
+            If there are no samples, all weights are 0, or a target is not finite or outside the domain.
 
         Examples
         --------
@@ -344,6 +343,8 @@ class Loss(Methods):
         y = check.as_array("y_true", y_true).astype(np.float64).ravel()
         if y.size == 0:
             raise ValueError("y_true must not be empty: the minimiser over nothing is undefined")
+        if not np.isfinite(y).all():
+            raise check.outside("y_true", "finite", y, np.isfinite(y))
         check.check_labels("y_true", y, self.info.y_domain)
         w = np.ones_like(y)
         if sample_weight is not None:
@@ -415,8 +416,7 @@ class PointwiseLoss(Loss):
         if "reference" in cls.__dict__ and not isinstance(cls.__dict__["reference"], property):
             cls._users_reference = staticmethod(cls.__dict__["reference"])
             del cls.reference
-            name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-            cls._declared = _UNDECLARED | {"name": name} | getattr(cls, "declared", {})
+            cls._declared = _UNDECLARED | {"name": snake_case(cls.__name__)}
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -32,12 +32,13 @@ def quantile(y: Array, w: Array, q: float = 0.5) -> float:
 
 
 def local_minimum(loss: PointwiseLoss, y: Array, w: Array) -> float:
-    """Majorise and minimise from the weighted median: the minimum next to it (Hunter and Lange 2004)."""
-    s = quantile(y, w)
+    """Majorise and minimise from the weighted median: the minimum next to it (Hunter and Lange 2004).
+
+    It starts at a target: the midpoint of an interval of medians can be a local maximum.
+    """
+    s = float(y[np.argmin(np.abs(y - quantile(y, w)))])
     for _ in range(1000):
         h = loss.hessian(y, np.full_like(y, s), w, reduction="sum", hessian="majorizer")
-        if not h.any():
-            return s
         previous, s = s, float(np.sum(h * y) / np.sum(h))
         if abs(s - previous) <= 1e-12 * (1 + abs(s)):
             break

@@ -76,16 +76,21 @@ _CLASSES: dict[str, type[Loss]] = {}
 _NAMES: dict[str, str] = {}  # every accepted spelling -> registry name
 
 
+def snake_case(name: str) -> str:
+    """`SmoothL1` -> `smooth_l1`, `GaussianNLL` -> `gaussian_nll`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(number, flag, choice, optional))
 def loss(**info: Any) -> Callable[[T], T]:
     """Make a class a frozen, keyword-only dataclass and enter it into the registry.
 
-    The keywords are those of `LossInfo` but name and family, which follow from the class and its module. A callable
+    The keywords are those of `LossInfo`; name and family follow from the class and its module. A callable
     stands for a value that depends on the object: ``lipschitz=lambda loss: loss.delta``.
     """
 
     def register(cls: T) -> T:
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower()
+        name = info.get("name") or snake_case(cls.__name__)
         cls._declared = {"name": name, "family": cls.__module__.rsplit(".", 1)[-1], "aliases": (), **info}
         cls = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
         _CLASSES[name] = cls

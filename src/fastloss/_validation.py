@@ -41,7 +41,7 @@ def real_number(
         raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}")
     x = float(value)
     bounds = [f"> {gt:g}" if gt > -math.inf else f">= {ge:g}" if ge > -math.inf else ""]
-    bounds += [f"< {lt:g}" if lt < math.inf else f"<= {le:g}" if le < math.inf else "", "not 0" if nonzero else ""]
+    bounds += [f"< {lt:g}" if lt < math.inf else f"<= {le:g}" if le < math.inf else "", "!= 0" if nonzero else ""]
     wanted = " and ".join(filter(None, bounds))
     inside = (x > gt or gt == -math.inf) and (x < lt or lt == math.inf) and ge <= x <= le and not (nonzero and x == 0)
     if math.isnan(x) or (math.isinf(x) and not infinite) or not inside:
@@ -188,18 +188,18 @@ def domain_error(loss: Loss, violation: Violation, y: Any, f: Any, w: Any) -> Va
     with np.errstate(over="ignore"):
         if violation.sample_weight:
             weights = as_array("sample_weight", w)
-            return _outside("sample_weight", ">= 0 and finite", weights, Interval(0.0).contains(weights.astype(real)))
+            return outside("sample_weight", ">= 0 and finite", weights, Interval(0.0).contains(weights.astype(real)))
         if violation.y_true:
             domain = loss.info.y_domain
             finite = " and finite" if isinstance(domain, Interval) and math.isinf(domain.high) else ""
-            return _outside("y_true", f"{domain}{finite}", y, domain.contains(y.astype(real)))
+            return outside("y_true", f"{domain}{finite}", y, domain.contains(y.astype(real)))
         if violation.y_pred:
             domains = loss.f_domains
             columns = [f[..., k] for k in range(len(domains))] if len(domains) > 1 else [f]
             for k, (domain, column) in enumerate(zip(domains, columns, strict=True)):
                 ok = domain.contains(column.astype(real)) | ~np.isfinite(column)
                 if not ok.all():
-                    return _outside(f"y_pred[..., {k}]" if len(domains) > 1 else "y_pred", str(domain), column, ok)
+                    return outside(f"y_pred[..., {k}]" if len(domains) > 1 else "y_pred", str(domain), column, ok)
     return ValueError("y_true must hold one kind of negative label, got both 0 and -1")
 
 
@@ -207,12 +207,13 @@ def check_labels(name: str, y: Array, domain: Domain) -> None:
     """Raise unless every element lies in the domain."""
     ok = domain.contains(y)
     if not ok.all():
-        raise _outside(name, str(domain), y, ok)
+        raise outside(name, str(domain), y, ok)
     if isinstance(domain, Labels) and domain.signed and (y == 0).any() and (y == -1).any():
         raise ValueError(f"{name} must hold one kind of negative label, got both 0 and -1")
 
 
-def _outside(name: str, expected: str, x: Array, ok: Array) -> ValueError:
+def outside(name: str, expected: str, x: Array, ok: Array) -> ValueError:
+    """The error for the first element that is not `ok`."""
     if x.ndim == 0:
         return ValueError(f"{name} must be {expected}, got {x[()]!s}")
     index = tuple(int(k) for k in np.unravel_index(int(np.argmin(ok)), x.shape))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -37,6 +37,9 @@ _PROBABILITY: dict[str, Any] = {
     "f_domain": lambda loss: REAL if loss.from_logits else UNIT,
     "link": LOGIT,
     "outliers": lambda loss: "low" if loss.from_logits else "high",
+    "elicits": lambda loss: (
+        "probability of y = 1" if loss._declared["proper"](loss) else "increasing function of the probability of y = 1"
+    ),
 }
 
 _FOCAL: dict[str, Any] = {
@@ -50,9 +53,10 @@ class _ProbabilityLoss(PointwiseLoss):
     """A loss of a probability or its logit."""
 
     from_logits: bool
+    _raw: ClassVar[dict[str, Any]] = {"from_logits": True}
 
-    def on_raw(self) -> Any:
-        return dataclasses.replace(self, from_logits=True)
+    def on_raw(self) -> Self:
+        return dataclasses.replace(self, **self._raw)
 
     def _scaled(self, name: str) -> str:
         return f"{name}_logits" if self.from_logits else name
@@ -104,11 +108,6 @@ def _focal_slope(gamma: float, clip: float = 0.0) -> float:
     differentiability=lambda loss: "C0" if loss.eps > 0 else "C-inf",
     lipschitz=_cross_entropy_slope,
     proper=lambda loss: loss.pos_weight == 1 and loss.label_smoothing == 0,
-    elicits=lambda loss: (
-        "probability of y = 1"
-        if loss.pos_weight == 1 and loss.label_smoothing == 0
-        else "increasing function of the probability of y = 1"
-    ),
     y_domain=UNIT,
     default_hessian="exact",
     reference="I. J. Good, Rational decisions, J. R. Stat. Soc. B 14(1), 1952, 107-114.",
@@ -120,7 +119,8 @@ class BinaryCrossEntropy(_ProbabilityLoss):
               a = \omega \left( y (1 - \lambda) + \tfrac{\lambda}{2} \right), \quad
               b = (1 - y) (1 - \lambda) + \tfrac{\lambda}{2}
 
-    with :math:`\lambda` = `label_smoothing`, :math:`\omega` = `pos_weight` and p = f, or :math:`p = \sigma(f)` on logits.
+    with :math:`\lambda` = `label_smoothing`, :math:`\omega` = `pos_weight`, and p = f or, on logits,
+    :math:`p = \sigma(f)`.
 
     Use it whenever the prediction is a probability; train on logits, where a misclassified sample pulls with a limited
     force. No logit is clipped and no probability either (unless `eps` asks for it): the loss of a certain and wrong
@@ -165,6 +165,8 @@ class BinaryCrossEntropy(_ProbabilityLoss):
     array([-0.5,  0.5,  0. ])
     """
 
+    _raw: ClassVar[dict[str, Any]] = {"from_logits": True, "eps": 0.0}
+
     from_logits: bool = flag(False)
     label_smoothing: float = number(0.0, ge=0, lt=1)
     pos_weight: float = number(1.0, gt=0)
@@ -173,9 +175,6 @@ class BinaryCrossEntropy(_ProbabilityLoss):
     def _check_parameters(self) -> None:
         if self.from_logits and self.eps > 0:
             raise ValueError(f"eps must be 0 with from_logits=True, where nothing is clipped, got {self.eps}")
-
-    def on_raw(self) -> BinaryCrossEntropy:
-        return dataclasses.replace(self, from_logits=True, eps=0.0)
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         shared = (self.label_smoothing, self.pos_weight)
@@ -196,12 +195,7 @@ class BinaryCrossEntropy(_ProbabilityLoss):
     differentiability="C-inf",
     lipschitz=lambda loss: max(loss._class_factors) * _focal_slope(loss.gamma) if loss.from_logits else math.inf,
     proper=lambda loss: loss.gamma == 0 and loss.alpha is None,
-    elicits=lambda loss: (
-        "probability of y = 1"
-        if loss.gamma == 0 and loss.alpha is None
-        else "increasing function of the probability of y = 1"
-    ),
-    reference="T.-Y. Lin, P. Goyal, R. Girshick, K. He and P. Dollar, Focal loss for dense object detection, ICCV 2017.",
+    reference="T.-Y. Lin et al., Focal loss for dense object detection, ICCV 2017, 2980-2988.",
 )
 class BinaryFocal(_ProbabilityLoss):
     r"""Cross-entropy that fades for samples which are classified well: for many easy negatives.
@@ -281,9 +275,6 @@ def _is_cross_entropy(loss: AsymmetricFocal) -> bool:
         max(_focal_slope(loss.gamma_pos), _focal_slope(loss.gamma_neg, loss.clip)) if loss.from_logits else math.inf
     ),
     proper=_is_cross_entropy,
-    elicits=lambda loss: (
-        "probability of y = 1" if _is_cross_entropy(loss) else "function of the probability of y = 1"
-    ),
     reference="T. Ridnik, E. Ben-Baruch et al., Asymmetric loss for multi-label classification, ICCV 2021, 82-91.",
 )
 class AsymmetricFocal(_ProbabilityLoss):
@@ -326,7 +317,7 @@ class AsymmetricFocal(_ProbabilityLoss):
     --------
     >>> import fastloss as fl
     >>> round(fl.AsymmetricFocal()([1, 0], [0.5, 0.5]), 6)
-    0.185547
+    0.185544
     >>> fl.AsymmetricFocal(clip=0.05).gradient([0, 0], [0.01, 0.05], reduction="sum")
     array([0., 0.])
     """
@@ -439,8 +430,8 @@ class SquaredHinge(PointwiseLoss):
 
     Notes
     -----
-    As Keras `squared_hinge`, and the loss of scikit-learn's `LinearSVC` and of its ``SGDClassifier(loss="squared_hinge")``.
-    There is no factor 1/2.
+    As Keras `squared_hinge`, the loss of scikit-learn's `LinearSVC`, and ``loss="squared_hinge"`` of its
+    `SGDClassifier`. There is no factor 1/2.
 
     References
     ----------
@@ -518,8 +509,8 @@ class ModifiedHuber(PointwiseLoss):
     elicits="half the log-odds of y = 1",
     link=HALF_LOGIT,
     default_hessian="exact",
-    reference="Y. Freund and R. E. Schapire, A decision-theoretic generalization of on-line learning and an application "
-    "to boosting, J. Comput. Syst. Sci. 55(1), 1997, 119-139.",
+    reference="Y. Freund and R. E. Schapire, A decision-theoretic generalization of on-line learning and an "
+    "application to boosting, J. Comput. Syst. Sci. 55(1), 1997, 119-139.",
 )
 class Exponential(PointwiseLoss):
     r"""Exponential of the negative margin: the loss of AdaBoost.
@@ -542,11 +533,11 @@ class Exponential(PointwiseLoss):
 
     References
     ----------
-    Y. Freund and R. E. Schapire, A decision-theoretic generalization of on-line learning and an application to boosting,
-    J. Comput. Syst. Sci. 55(1), 1997, 119-139.
+    Y. Freund and R. E. Schapire, A decision-theoretic generalization of on-line learning and an application to
+    boosting, J. Comput. Syst. Sci. 55(1), 1997, 119-139.
 
-    J. Friedman, T. Hastie and R. Tibshirani, Additive logistic regression: a statistical view of boosting, Ann. Statist.
-    28(2), 2000, 337-407.
+    J. Friedman, T. Hastie and R. Tibshirani, Additive logistic regression: a statistical view of boosting, Ann.
+    Statist. 28(2), 2000, 337-407.
 
     Examples
     --------
@@ -581,7 +572,8 @@ class Perceptron(PointwiseLoss):
 
     Use it for teaching and for online updates that are driven by mistakes; a model of constant 0 has no loss, so prefer
     `Hinge` everywhere else, boosters included. At the kink m = 0 the gradient is -s: a zero margin counts as a mistake,
-    or a model that starts at 0 would never move. The hessian is 0; the majorizer is 1 / (2 \|m\|), capped near the kink.
+    or a model that starts at 0 would never move. The hessian is 0 everywhere: the majorizer is 1 / (2 \|m\|), capped
+    near the kink.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from .._base import Array, PointwiseLoss
 from .._domains import NON_NEGATIVE, POSITIVE, REAL
@@ -38,9 +38,10 @@ class _RateLoss(PointwiseLoss):
     """A loss of a rate or its logarithm."""
 
     log_input: bool
+    _raw: ClassVar[dict[str, Any]] = {"log_input": True}
 
-    def on_raw(self) -> Any:
-        return dataclasses.replace(self, log_input=True)
+    def on_raw(self) -> Self:
+        return dataclasses.replace(self, **self._raw)
 
     def _scaled(self, name: str) -> str:
         return f"{name}_log" if self.log_input else name
@@ -179,8 +180,8 @@ class Tweedie(_RateLoss):
     .. math:: l = \frac{\mu^{2 - p}}{2 - p} - \frac{y \mu^{1 - p}}{1 - p}, \qquad
               \frac{\partial l}{\partial \mu} = (\mu - y) \mu^{-p}
 
-    with p = `power` and :math:`\mu` = f, or :math:`\mu = e^f` for ``log_input=True``. Power 0 is half the squared error,
-    1 is `Poisson`, 2 is `Gamma`, 3 the inverse Gaussian.
+    with p = `power` and :math:`\mu` = f, or :math:`\mu = e^f` for ``log_input=True``. Power 0 is half the squared
+    error, 1 is `Poisson`, 2 is `Gamma`, 3 the inverse Gaussian.
 
     Use it for claims, rain, sales: many exact zeros and a skewed positive rest (power between 1 and 2). On the log
     scale the exact hessian is positive for powers from 1 to 2; elsewhere, and on the natural scale, it may be negative,
@@ -196,8 +197,8 @@ class Tweedie(_RateLoss):
     Notes
     -----
     As scikit-learn's `HalfTweedieLoss` on the log scale, XGBoost ``reg:tweedie``, LightGBM ``tweedie`` and CatBoost
-    `Tweedie`; twice the excess over the minimum is scikit-learn's `mean_tweedie_deviance`. As constants are dropped, the
-    value is not continuous in `power` at 0, 1 and 2; derivatives are.
+    `Tweedie`; twice the excess over the minimum is scikit-learn's `mean_tweedie_deviance`. As constants are dropped,
+    the value is not continuous in `power` at 0, 1 and 2; derivatives are.
 
     References
     ----------
@@ -280,7 +281,7 @@ class NegativeBinomial(_RateLoss):
     >>> fl.NegativeBinomial(dispersion=1.0).gradient([0, 3], [1.0, 1.0], reduction="sum")
     array([ 0.5, -1. ])
     >>> round(fl.NegativeBinomial(dispersion=0.5, log_input=True)([0, 4], [0.0, 1.0]), 6)
-    0.978004
+    0.980358
     """
 
     dispersion: float = number(1.0, gt=0)

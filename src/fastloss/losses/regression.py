@@ -15,7 +15,7 @@ import numpy as np
 
 from .._base import Array, PointwiseLoss
 from .._domains import REAL, Interval
-from .._init_score import local_minimum, mean, root
+from .._init_score import local_minimum, mean
 from .._init_score import quantile as weighted_quantile
 from .._links import IDENTITY
 from .._parameters import number
@@ -243,7 +243,7 @@ class Huber(PointwiseLoss):
     delta: float = number(1.0, gt=0)
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return local_minimum(self, y, w)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
 
 
 @loss(
@@ -292,7 +292,7 @@ class SmoothL1(PointwiseLoss):
     beta: float = number(1.0, gt=0)
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return local_minimum(self, y, w)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
 
 
 @loss(
@@ -346,7 +346,7 @@ class PseudoHuber(PointwiseLoss):
     delta: float = number(1.0, gt=0)
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return local_minimum(self, y, w)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
 
 
 @loss(
@@ -395,7 +395,7 @@ class LogCosh(PointwiseLoss):
     """
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return local_minimum(self, y, w)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
 
 
 @loss(
@@ -610,7 +610,7 @@ class SquaredEpsilonInsensitive(PointwiseLoss):
     epsilon: float = number(0.1, ge=0)
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return _convex_minimum(self, y, w, y.min() - 2 * self.epsilon, y.max() + 2 * self.epsilon)
+        return _convex_minimum(self, y, w, start=mean(y, w))
 
 
 @loss(
@@ -867,7 +867,7 @@ class Fair(PointwiseLoss):
     c: float = number(1.4, gt=0)
 
     def _init_score(self, y: Array, w: Array) -> Any:
-        return local_minimum(self, y, w)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
 
 
 @loss(
@@ -932,6 +932,8 @@ class GeneralRobust(PointwiseLoss):
         return ("general_robust", (self.c, self.alpha)) if member is None else (f"general_robust_{member}", (self.c,))
 
     def _init_score(self, y: Array, w: Array) -> Any:
+        if self.alpha >= 1:
+            return _convex_minimum(self, y, w, start=weighted_quantile(y, w))
         return local_minimum(self, y, w)
 
 
@@ -945,7 +947,7 @@ def _steepest_slope(alpha: float) -> float:
         return math.inf
     if alpha == -math.inf:
         return math.exp(-0.5)
-    return 1.0 if alpha == 1 else (1 + 1 / (1 - alpha)) ** ((alpha - 1) / 2)
+    return 1.0 if alpha == 1 else math.exp(0.5 * (alpha - 1) * math.log1p(1 / (1 - alpha)))
 
 
 @loss(
@@ -1229,16 +1231,30 @@ class SmoothQuantile(PointwiseLoss):
 
     def _init_score(self, y: Array, w: Array) -> Any:
         shift = self.smoothing * (math.log(self.quantile) - math.log1p(-self.quantile))  # the minimiser for one target
-        return _convex_minimum(self, y, w, y.min() + shift, y.max() + shift)
+        return _convex_minimum(self, y, w, start=weighted_quantile(y, w, self.quantile), shift=shift)
 
 
-def _convex_minimum(loss: PointwiseLoss, y: Array, w: Array, low: float, high: float) -> float:
-    """The middle of the set of minimisers, which is an interval where the sum has a flat bottom."""
+def _convex_minimum(loss: PointwiseLoss, y: Array, w: Array, start: float, shift: float = 0.0) -> float:
+    """Newton's method for the minimum of a sum of convex losses, each of which is least at its target plus `shift`.
 
-    def slope(s: float) -> float:
-        return float(np.sum(loss.gradient(y, np.full_like(y, s), w, reduction="sum")))
-
-    return 0.5 * root(slope, low, high) - 0.5 * root(lambda s: -slope(-s), -high, -low)
+    Bisection replaces a step that leaves the bracket or is more than half of the last but one: far from the targets the
+    hessian fades. The end is a slope that is 0 but for the rounding of its sum.
+    """
+    s, low, high = start, float(y.min()) + shift, float(y.max()) + shift
+    last = last_but_one = math.inf
+    for _ in range(200):
+        gradient, hessian = loss.gradient_and_hessian(y, np.full_like(y, s), w, reduction="sum")
+        slope, curvature = float(gradient.sum()), float(hessian.sum())
+        if abs(slope) <= 4 * np.finfo(float).eps * float(np.abs(gradient).sum()):
+            break
+        low, high = (low, s) if slope > 0 else (s, high)
+        step = -slope / curvature if curvature > 0 else math.inf
+        if not low < s + step < high or abs(step) > last_but_one / 2:
+            step = 0.5 * low + 0.5 * high - s
+        if s + step == s:
+            break
+        s, last, last_but_one = s + step, abs(step), last
+    return s
 
 
 def _golden_section(function: Callable[[float], float], low: float, high: float) -> float:
