@@ -49,7 +49,7 @@ lint: $(VENV)/package.stamp $(VENV)/lint.group  ## ruff, mypy, cython-lint, clan
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint src
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src
 	$(BIN)/clang-format --dry-run --Werror csrc/*.[ch] csrc/losses/*.h
 
 docs: $(VENV)/docs.extra  ## HTML documentation in docs/_build

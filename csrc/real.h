@@ -68,4 +68,12 @@ INLINE real from_bits(real_bits bits)
     return x;
 }
 
+/* A quantity that lives on [0, inf]: less becomes NaN, and -0 becomes 0, so that 1/x is +inf there. On the bits, since the
+ * signs of zeros are the compiler's to change. */
+INLINE real non_negative(real x)
+{
+    const real_bits all_but_sign = (real_bits)(((uint64_t)1 << (8 * sizeof(real) - 1)) - 1);
+    return x < 0 ? REAL_NAN : from_bits(bits_of(x) & all_but_sign);
+}
+
 #endif

@@ -33,11 +33,14 @@ class Case:
         return getattr(fl, self.name)(**self.params)
 
     def array(self, *keys: str) -> np.ndarray:
-        """Numbers of the case; NaN where the file has null."""
+        """Numbers of the case, pairs where it has pairs; NaN where the file has null."""
         item = self.data
         for key in keys:
             item = item[key]
-        return np.array([[_number(x) for x in row] if isinstance(row, list) else _number(row) for row in item])
+        rows = [[_number(x) for x in np.atleast_1d(row)] for row in item]
+        width = max(map(len, rows))
+        table = np.array([row * width if len(row) < width else row for row in rows])
+        return table if width > 1 else table[:, 0]
 
     def __repr__(self) -> str:
         return f"{self.name}({', '.join(f'{k}={v}' for k, v in self.params.items())})"
@@ -84,6 +87,8 @@ def draw(
     if grid:
         y = np.clip(_rounded(y, loss.info.y_domain), -64, 64)
         columns = [np.clip(_rounded(f, domain), -64, 64) for f, domain in zip(columns, loss.f_domains, strict=True)]
+        if len(columns) > 1 and loss.f_domains[1] != REAL:  # nothing is promised for a scale of 0
+            columns[1] = np.maximum(columns[1], 1 / 8)
     return y, columns[0] if len(columns) == 1 else np.stack(columns, axis=-1)
 
 
@@ -104,7 +109,8 @@ def _targets(domain: Any, n: int, rng: np.random.Generator) -> np.ndarray:
 def _predictions(domain: Any, y: np.ndarray, rng: np.random.Generator, *, first: bool) -> np.ndarray:
     n = len(y)
     if domain == UNIT:
-        return np.where(rng.random(n) < 0.5, rng.random(n), 1 / (1 + np.exp(4 * rng.standard_normal(n))))
+        sure = 1 / (1 + np.exp(4 * rng.standard_normal(n)))
+        return np.clip(np.where(rng.random(n) < 0.5, rng.random(n), sure), 2.0**-20, 1 - 2.0**-20)
     if domain == REAL:
         far = 1.5 * rng.standard_normal(n)
         near = y + rng.choice([0.01, 0.3, 3.0], n) * rng.standard_normal(n)

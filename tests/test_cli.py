@@ -37,9 +37,6 @@ def test_help(capsys, command):
 
 def test_offers_exactly_its_commands(capsys):
     message = fails(capsys, "nonsense")
-    assert (
-        set(re.findall(r"'(\w+)'|\b(?:from )?(\w+)(?=,|\))", message.split("choose from")[1])) >= {("", "demo")} or True
-    )
     for command in ("demo", "info", "list", "bench"):
         assert command in message
     for command in ("sandbox", "guide"):
@@ -166,20 +163,16 @@ def test_demo(capsys, monkeypatch, left_out):
     other = {"lightgbm": "xgboost", "xgboost": "lightgbm"}[left_out]
     pytest.importorskip(other)
     monkeypatch.setitem(sys.modules, left_out, None)
+    monkeypatch.setattr(_demo, "TIMING", 0.0)
     printed = output(capsys, "demo", "--rounds", "2", "--rows", "2000", "--elements", "300")
     assert f"{left_out} is not installed and left out: pip install 'fastloss[demo]'" in printed
     quality = re.search(rf"^{other} (?:.*\n)+?\n", printed, re.MULTILINE).group().splitlines()
-    assert [line.rsplit(maxsplit=8)[0].strip() for line in quality[1:5]] == [
-        "logistic, built in",
-        "focal, fastloss",
-        "focal, fastloss, exact hessian",
-        "focal, NumPy, exact hessian",
-    ]
-    for line in quality[1:5]:
-        precision, auc = map(float, line[31:].split()[:2])
-        assert 0.5 < precision < 1
-        assert 0.8 < auc < 1
-    gap = re.search(r"largest difference of a probability, .*: (\S+)\.\n", printed).group(1)
+    rows = [re.split("  +", line) for line in quality[1:5]]
+    assert [row[0] for row in rows] == [_demo.BUILT_IN, _demo.FOCAL, _demo.EXACT, _demo.NUMPY]
+    for row in rows:
+        assert 0.5 < float(row[1]) < 1
+        assert 0.8 < float(row[2]) < 1
+    gap = re.search(r"largest difference of a probability .*: (\S+)\.\n", printed).group(1)
     assert float(gap) < 1e-5
     table = {line.split()[0]: line.split()[1:4] for line in printed.splitlines() if line.endswith(" x")}
     for name in fl.list_losses():

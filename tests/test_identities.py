@@ -43,7 +43,7 @@ EQUAL = [
         for left, right, tolerance in (
             ("Tweedie(power=1.0", "Poisson(", 1e-15),
             ("Tweedie(power=2.0", "Gamma(", 1e-15),
-            ("NegativeBinomial(dispersion=1e-13", "Poisson(", 1e-10),
+            ("NegativeBinomial(dispersion=1e-15", "Poisson(", 1e-10),
         )
     ),
     ("Tweedie(power=0.0)", 1, "HalfSquaredError()", 1e-15),
@@ -68,7 +68,7 @@ def built(text: str) -> fl.PointwiseLoss:
 @pytest.mark.parametrize(("left", "factor", "right", "tolerance"), EQUAL, ids=[row[0] for row in EQUAL])
 def test_equal(left, factor, right, tolerance, rng) -> None:
     a, b = built(left), built(right)
-    y, f = draw(b, 500, rng)
+    y, f = draw(a, 500, rng)
     computed, expected = a.evaluate(y, f, reduction="none"), b.evaluate(y, f, reduction="none")
     if tolerance is None:  # the full likelihood differs by a constant
         constant = computed.value - expected.value
@@ -96,9 +96,9 @@ def test_equal_policies(left, factor, right, tolerance, rng) -> None:
 
 def test_student_t_tends_to_the_normal(rng) -> None:
     y, f = draw(fl.GaussianNLL(log_variance=True), 500, rng)
-    student = fl.StudentTNLL(df=1e8, log_scale=True)(y, f, reduction="none")
+    student = fl.StudentTNLL(df=1e12, log_scale=True)(y, f, reduction="none")
     normal = fl.GaussianNLL(log_variance=True)(y, f * [1, 2], reduction="none")
-    np.testing.assert_allclose(student, normal, rtol=1e-5)
+    np.testing.assert_allclose(student, normal, rtol=1e-7)
 
 
 def test_smooth_quantile_is_half_log_cosh(rng) -> None:
@@ -108,7 +108,7 @@ def test_smooth_quantile_is_half_log_cosh(rng) -> None:
         smooth(y, f, reduction="none"), fl.LogCosh()(y, f, reduction="none") / 2 + math.log(2) / 2, rtol=1e-14
     )
     np.testing.assert_allclose(
-        smooth.gradient(y, f, reduction="none"), fl.LogCosh().gradient(y, f, reduction="none") / 2, rtol=1e-12
+        smooth.gradient(y, f, reduction="none"), fl.LogCosh().gradient(y, f, reduction="none") / 2, atol=1e-15
     )
 
 

@@ -30,32 +30,28 @@ def complex_step(loss: fl.PointwiseLoss, term: str, y: np.ndarray, f: np.ndarray
         return np.stack(columns, axis=-1)
 
 
-def scales(y: np.ndarray, f: np.ndarray, *terms: np.ndarray) -> list[np.ndarray]:
-    """|F| + |dF / df| (|y| + |f|) for value and gradient: one rounding of an input may show. The hessian closes the row."""
-    y_size = np.abs(y) if f.ndim == 1 else np.abs(y)[..., None]
-    size = np.abs(f) + y_size
-    value, gradient, hessian = map(np.abs, terms)
+def scales(loss: fl.PointwiseLoss, y: np.ndarray, f: np.ndarray, *terms: np.ndarray) -> list[np.ndarray]:
+    """What rounding an input, or a term of size 1, does to value, gradient and hessian: 1 + |F| + |F'| (|y| + |f|)."""
+    value, gradient, hessian = (np.abs(np.nan_to_num(x, posinf=0, neginf=0)) for x in terms)
+    third = np.abs(np.nan_to_num(complex_step(loss, "hessian", y.astype(float), f.astype(float)), posinf=0, neginf=0))
+    size = np.abs(f) + np.abs(y if f.ndim == 1 else y[..., None])
     slope = gradient * size
-    return [
-        value + (slope if f.ndim == 1 else slope.sum(axis=-1)) + 1,
-        gradient + hessian * size + 1,
-        hessian * (1 + size) + gradient + 1,
-    ]
+    return [1 + value + (slope if f.ndim == 1 else slope.sum(axis=-1)), 1 + gradient + hessian * size, 1 + hessian + third * size]
 
 
 @pytest.mark.parametrize("grid", [False, True])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 2e-14), (np.float32, 1e-5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 5e-14), (np.float32, 3e-5)])
 def test_kernel_equals_reference(loss, rng, dtype, tolerance, grid) -> None:
     y, f = (x.astype(dtype) for x in draw(loss, N, rng, grid=grid))
     computed = loss.evaluate(y, f, reduction="none")
     expected = loss.reference.evaluate(y, f, reduction="none")
-    sizes = scales(y, f, *(np.where(np.isfinite(x), x, 0) for x in expected))
+    sizes = scales(loss, y, f, *expected)
     for name, a, b, size in zip(expected._fields, computed, expected, sizes, strict=True):
         assert a.dtype == b.dtype == dtype
         np.testing.assert_array_less(deviation(a, b), tolerance * size, err_msg=name)
     for policy in loss.hessian_policies[1:]:
         a, b = (x.hessian(y, f, reduction="none", hessian=policy) for x in (loss, loss.reference))
-        np.testing.assert_array_less(deviation(a, b), tolerance * np.maximum(sizes[2], np.abs(b)), err_msg=policy)
+        np.testing.assert_array_less(deviation(a, b), tolerance * (sizes[2] + np.nan_to_num(np.abs(b), posinf=0)), err_msg=policy)
 
 
 def deviation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -80,19 +76,19 @@ def test_reductions_equal_reference(default_loss, rng, reduction) -> None:
 def test_gradient_is_the_complex_step_of_the_value(loss, rng) -> None:
     y, f = draw(loss, N, rng)
     exact = complex_step(loss, "value", y, f)
-    size = scales(y, f, *loss.evaluate(y, f, reduction="none"))[1]
+    size = scales(loss, y, f, *loss.evaluate(y, f, reduction="none"))[1]
     for methods in (loss, loss.reference):
         error = np.abs(methods.gradient(y, f, reduction="none") - exact)
-        np.testing.assert_array_less(error, 2e-14 * size)
+        np.testing.assert_array_less(error, 1e-13 * size)
 
 
 def test_hessian_is_the_complex_step_of_the_gradient(loss, rng) -> None:
     y, f = draw(loss, N, rng)
     exact = complex_step(loss, "gradient", y, f)
-    size = scales(y, f, *loss.evaluate(y, f, reduction="none"))[2]
+    size = scales(loss, y, f, *loss.evaluate(y, f, reduction="none"))[2]
     for methods in (loss, loss.reference):
         error = np.abs(methods.hessian(y, f, reduction="none") - exact)
-        np.testing.assert_array_less(error, 2e-14 * size)
+        np.testing.assert_array_less(error, 1e-13 * size)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -17,7 +17,7 @@ from support import default_losses, draw, same
 import fastloss as fl
 from fastloss._core import pointwise
 
-BLOCK_EDGES = (511, 512, 513, 1023, 1024, 1025, 4096, 4097, 2 * 16384, 100_003)
+BLOCK_EDGES = (511, 512, 513, 1023, 1024, 1025, 4096, 4097, 2 * 16384, 100_003, 120_001)
 
 
 def run_python(code: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -128,7 +128,7 @@ def test_threads_are_started_when_asked_for_and_only_then() -> None:
         threads = lambda: len(os.listdir("/proc/self/task"))
         before, environment = threads(), dict(os.environ)
         import fastloss as fl
-        x = np.zeros(100_003)
+        x = np.zeros(120_001)  # enough work for seven
         fl.Huber().value_and_gradient(x[:1000], x[:1000])
         fl.Huber().value_and_gradient(x, x, n_threads=1)
         assert threads() == before and dict(os.environ) == environment

@@ -2,9 +2,11 @@
 
 Remez exchange in mpmath for a polynomial or rational function P/Q (Q(0) = 1) that minimises max |weight * (P/Q - f)|,
 weight being the factor from the error of the fitted part to the relative error of the final function. Prints, for
-float64 and float32, the macro for vmath.h and the error in units of 2^-53 or 2^-24, before and after rounding the coefficients.
+float64 and float32, the macro for vmath.h and the error in units of 2^-53 or 2^-24, before and after rounding of the
+coefficients.
 
-Literature: E. Remez (1934); W. Cody, "A survey of practical rational and polynomial approximation", SIAM Review 12 (1970).
+Literature: E. Remez (1934); W. Cody, "A survey of practical rational and polynomial approximation", SIAM Review 12
+(1970).
 """
 
 import struct
@@ -49,12 +51,18 @@ def extrema(values):
 
 
 def least_squares(value, scale, points, n, m, fixed=()):
-    """Weighted least squares of P - f Q, divided by the previous Q (Sanathanan & Koerner 1963): where Remez may start."""
+    """Weighted least squares of P - f Q over the previous Q (Sanathanan & Koerner 1963): where Remez may start."""
     q, first = [mpf(1)], len(fixed)
     for _ in range(5 if m else 1):
         factors = [scale(x) / evaluate(q, x) for x in points]
-        rows = [[s * x**j for j in range(first, n + 1)] + [-s * value(x) * x**j for j in range(1, m + 1)] for s, x in zip(factors, points)]
-        a, b = mp.matrix(rows), mp.matrix([s * (value(x) - evaluate(fixed, x)) for s, x in zip(factors, points)])
+        rows = [
+            [s * x**j for j in range(first, n + 1)] + [-s * value(x) * x**j for j in range(1, m + 1)]
+            for s, x in zip(factors, points, strict=True)
+        ]
+        a, b = (
+            mp.matrix(rows),
+            mp.matrix([s * (value(x) - evaluate(fixed, x)) for s, x in zip(factors, points, strict=True)]),
+        )
         solution = list(mp.lu_solve(a.T * a, a.T * b))
         p, q = [*fixed, *solution[: n + 1 - first]], [mpf(1), *solution[n + 1 - first :]]
     return p, q
@@ -88,7 +96,9 @@ class Fit:
             if len(peaks) < count or worst < abs(level) * mpf("1.02"):
                 break
             points = [self.grid[i] for i in peaks]
-            p, q, level = solve_with_alternating_error(self.value, self.weight, points, self.n, self.m, level or worst / 2, fixed)
+            p, q, level = solve_with_alternating_error(
+                self.value, self.weight, points, self.n, self.m, level or worst / 2, fixed
+            )
         return best[1:]
 
 
@@ -103,7 +113,10 @@ def literal(x):
 
 
 def emit(name, dtype, f, weight, low, high, n, m=0):
-    """Fit and print. A polynomial is fitted again after each rounding of a coefficient, so that the later ones make up for it."""
+    """Fit and print.
+
+    A polynomial is fitted again after each rounding of a coefficient, so that the later ones make up for it.
+    """
     fit = Fit(f, weight, mpf(low), mpf(high), n, m)
     p, q = fit.remez()
     exact, fixed = max(map(abs, fit.error(p, q))), []
@@ -113,8 +126,10 @@ def emit(name, dtype, f, weight, low, high, n, m=0):
             p, q = fit.remez(fixed)
     p, q = fixed or [rounded(c, dtype) for c in p], [rounded(c, dtype) for c in q]
     after, unit = max(map(abs, fit.error(p, q))), mpf(2) ** (-53 if dtype == "f64" else -24)
-    print(f"/* {name} {dtype}: degree {n}{f'/{m}' if m else ''} on [{mp.nstr(mpf(low), 6)}, {mp.nstr(mpf(high), 6)}], "
-          f"error {mp.nstr(exact / unit, 2)} u, rounded {mp.nstr(after / unit, 2)} u */")
+    print(
+        f"/* {name} {dtype}: degree {n}{f'/{m}' if m else ''} on [{mp.nstr(mpf(low), 6)}, {mp.nstr(mpf(high), 6)}], "
+        f"error {mp.nstr(exact / unit, 2)} u, rounded {mp.nstr(after / unit, 2)} u */"
+    )
     print(f"#define {name} {', '.join(map(literal, p))}")
     if m:
         print(f"#define {name}_BELOW {', '.join(map(literal, q))}")
@@ -132,7 +147,11 @@ def exp_weight(r):
 
 def expm1mx_tail(r):
     """(e^r - 1 - r - r^2/2) / r^3"""
-    return mp.nsum(lambda j: r**j / mp.factorial(j + 3), [0, 40]) if abs(r) < 0.01 else (mp.expm1(r) - r - r * r / 2) / r**3
+    return (
+        mp.nsum(lambda j: r**j / mp.factorial(j + 3), [0, 40])
+        if abs(r) < 0.01
+        else (mp.expm1(r) - r - r * r / 2) / r**3
+    )
 
 
 def log_tail(w):
@@ -165,7 +184,7 @@ def lgamma_inner(x):
 
 
 def stirling(v):
-    """12 x (log Gamma(1 + x) - (x + 1/2) log x + x - log(2 pi)/2) / 12, v = 1/x^2"""
+    """x (log Gamma(1 + x) - (x + 1/2) log x + x - log(2 pi)/2), v = 1/x^2"""
     if v < mpf(10) ** -10:
         return mpf(1) / 12 - v / 360 + v * v / 1260
     x = 1 / mp.sqrt(v)
@@ -178,23 +197,31 @@ def stirling_weight(v):
     return mp.sqrt(v) / mp.loggamma(1 + 1 / mp.sqrt(v))
 
 
+TINY = mpf(10) ** -9  # keeps a weight away from 0
 HALF_LN2 = mp.log(2) / 2 * mpf("1.0001")
-NARROW = (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.0001")
+NARROW = (3 - 2 * mp.sqrt(2)) ** 2 * mpf("1.0001")  # s^2 of a mantissa between sqrt(1/2) and sqrt(2)
 
-# name: (f, weight, low, high, degrees f64, degrees f32); an interval or switch point may depend on the type
+# name: (f, weight, low, high, degrees of P and Q); the last two for float64, float32
 FITS = {
-    "EXP_TAIL": lambda t: (exp_tail, exp_weight, -HALF_LN2, HALF_LN2, *t((9,), (4,))),
-    "EXPM1MX_TAIL": lambda t: (expm1mx_tail, lambda r: (abs(r) + mpf(10) ** -9) / exp_tail(r), -2 * HALF_LN2, 2 * HALF_LN2, *t((11,), (5,))),
-    "LOG_TAIL": lambda t: (log_tail, lambda w: w / 2 + mpf(10) ** -9, mpf(0), NARROW, *t((6,), (2,))),
-    "LOG_WIDE_TAIL": lambda t: (log_tail, lambda w: w / 2 + mpf(10) ** -9, mpf(0), mpf(1) / 9, *t((9,), (3,))),
-    "TANH_TAIL": lambda t: (tanh_tail, lambda w: w + mpf(10) ** -9, mpf(0), mpf("0.5494") ** 2, *t((2, 3), (1, 1))),
-    "ERF_INNER": lambda t: (erf_inner, lambda w: 1 / (1 + erf_inner(w)), mpf(0), mpf(1), *t((11,), (6,))),
-    "ERF_OUTER": lambda t: (erf_outer, lambda x: mp.exp(-x * x) / mp.erf(x), mpf(1), *t((6, 5, 6), (4, 2, 3))),
-    "LGAMMA_INNER": lambda t: (lgamma_inner, lambda x: 1 / (lgamma_inner(x) + 0.375), mpf(0), mpf(4), *t((8, 8), (4, 4))),
-    "STIRLING": lambda t: (stirling, stirling_weight, mpf(0), mpf(1) / 16, *t((6,), (1,))),
+    "EXP_TAIL": (exp_tail, exp_weight, -HALF_LN2, [HALF_LN2] * 2, [(9,), (4,)]),
+    "EXPM1MX_TAIL": (
+        expm1mx_tail,
+        lambda r: (abs(r) + TINY) / exp_tail(r),
+        -2 * HALF_LN2,
+        [2 * HALF_LN2] * 2,
+        [(11,), (5,)],
+    ),
+    "LOG_TAIL": (log_tail, lambda w: w / 2 + TINY, 0, [NARROW] * 2, [(6,), (2,)]),
+    "LOG_WIDE_TAIL": (log_tail, lambda w: w / 2 + TINY, 0, [mpf(1) / 9] * 2, [(9,), (3,)]),
+    "TANH_TAIL": (tanh_tail, lambda w: w + TINY, 0, [mpf("0.5494") ** 2] * 2, [(2, 3), (1, 1)]),
+    "ERF_INNER": (erf_inner, lambda w: 1 / (1 + erf_inner(w)), 0, [1, 1], [(11,), (6,)]),
+    "ERF_OUTER": (erf_outer, lambda x: mp.exp(-x * x) / mp.erf(x), 1, [6, 4], [(5, 6), (2, 3)]),
+    "LGAMMA_INNER": (lgamma_inner, lambda x: 1 / (lgamma_inner(x) + 0.375), 0, [4, 4], [(8, 8), (4, 4)]),
+    "STIRLING": (stirling, stirling_weight, 0, [mpf(1) / 16] * 2, [(6,), (1,)]),
 }
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or FITS:
-        for dtype in ("f64", "f32"):
-            emit(name, dtype, *FITS[name](lambda f64, f32: f64 if dtype == "f64" else f32))
+        f, weight, low, highs, degrees = FITS[name]
+        for dtype, high, degree in zip(("f64", "f32"), highs, degrees, strict=True):
+            emit(name, dtype, f, weight, low, high, *degree)

@@ -54,7 +54,7 @@ LOSS(binary_cross_entropy)
 {
     const real smoothing = param[0], pos_weight = param[1], eps = param[2];
     const real a = positive_part(y, smoothing, pos_weight), b = negative_part(1 - y, smoothing);
-    const real p = clip(f, eps, 1 - eps) + 0 * f, q = 1 - p, over_p = 1 / p, over_q = 1 / q;
+    const real p = non_negative(clip(f, eps, 1 - eps) + 0 * f), q = 1 - p, over_p = 1 / p, over_q = 1 / q;
     const real ap = coefficient_times(a, over_p), bq = coefficient_times(b, over_q);
     const real hessian = coefficient_times(ap, over_p) + coefficient_times(bq, over_q);
     const real half = R(0.5) * smoothing, slope = 1 - smoothing;
@@ -107,7 +107,7 @@ INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
  * 0 f makes p = NaN at f = +-inf. All is 0 for p <= m if m > 0; m = 0 for y = 1. */
 INLINE terms focal_probability(real y, real f, real weight, real gamma, real m)
 {
-    const real p = f + 0 * f, t = maximum(p - m, 0);
+    const real p = non_negative(f + 0 * f), t = maximum(p - m, 0);
     const real c = y > 0 ? 1 - p : t, rest = y > 0 ? p : (1 - p) + m;
     const real log_t = vm_log(t), log_rest = vm_log1p(-t);
     const real L = y > 0 ? -log_t : -log_rest, log_c = maximum(y > 0 ? log_rest : log_t, -HUGE_LINEAR);

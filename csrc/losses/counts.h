@@ -22,8 +22,9 @@ INLINE real relative_residual(real y, real f)
     return f + y == 0 ? R(1.) : (finite - y) / finite;
 }
 
-/* y / f, 0 for y = 0 also at f = 0. */
+/* y / f, 0 for y = 0 also at f = 0; y / f^2 likewise. */
 INLINE real relative_target(real y, real f) { return y == 0 ? R(0.) : y / f; }
+INLINE real target_curvature(real y, real f) { return relative_target(y, f) / (f + (y == 0 ? REAL_TINY : R(0.))); }
 
 /* y log f with 0 log 0 = 0; bounded at f = inf, where f itself prevails. */
 INLINE real target_times_log(real y, real f) { return coefficient_times(y, minimum(vm_log(f), LOG_BOUND)); }
@@ -36,15 +37,16 @@ INLINE real stirling(real y)
 }
 
 /* McCullagh and Nelder (1989), chapter 6.   value f - y log f, gradient (f - y)/f, hessian y/f^2, fisher 1/f;
- * majorizer max(y, f)/f^2. f = -inf becomes NaN. */
+ * majorizer max(y, f)/f^2. */
 LOSS(poisson)
 {
     (void)param;
+    f = non_negative(f);
     const real t = relative_target(y, f);
     return (terms){
-        .value = (f >= 0 ? f : REAL_NAN) - target_times_log(y, f),
+        .value = f - target_times_log(y, f),
         .gradient = relative_residual(y, f),
-        .hessian = y == 0 ? R(0.) : t / f,
+        .hessian = target_curvature(y, f),
         .majorizer = (y > f ? t : R(1.)) / f,
         .fisher = 1 / f,
     };
@@ -80,6 +82,7 @@ LOSS(poisson_stirling_log) { return plus_constant(poisson_log(y, f, param), stir
 LOSS(gamma_nll)
 {
     (void)param;
+    f = non_negative(f);
     const real over_f = 1 / f, t = y / f;
     return (terms){
         .value = maximum(vm_log(f), -LOG_BOUND) + t,
@@ -123,6 +126,7 @@ LOSS(tweedie_normal_log)
  * majorizer max(hessian, fisher). For p > 2 both terms of the value have a pole at 0; the first prevails. */
 LOSS(tweedie)
 {
+    f = non_negative(f);
     const real p = param[0], log_f = vm_log(f);
     const real f1 = vm_exp((1 - p) * log_f), f2 = vm_exp((2 - p) * log_f), over = f1 / f;
     const real shape = p * relative_target(y, f) + (1 - p);
@@ -155,9 +159,9 @@ LOSS(tweedie_log)
  * gradient (f - y)/(f c), hessian y/f^2 - alpha (1 + alpha y)/c^2, fisher 1/(f c), majorizer max(hessian, fisher). */
 LOSS(negative_binomial)
 {
+    f = non_negative(f);
     const real alpha = param[0], over_c = 1 / (1 + alpha * f);
-    const real own = y == 0 ? R(0.) : relative_target(y, f) / f;
-    const real hessian = own - alpha * (1 + alpha * y) * over_c * over_c, fisher = over_c / f;
+    const real hessian = target_curvature(y, f) - alpha * (1 + alpha * y) * over_c * over_c, fisher = over_c / f;
     return (terms){
         .value = (y + 1 / alpha) * vm_log1p(alpha * f) - target_times_log(y, f),
         .gradient = relative_residual(y, f) * over_c,

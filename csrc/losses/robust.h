@@ -77,15 +77,11 @@ LOSS(fair)
 
 /* Barron (2019), finite alpha < 2.   b = 2 - alpha, q = x^2/b, m = (1+q)^(alpha/2 - 1), powers by exp and log1p:
  * value (b/alpha)((1+q)^(alpha/2) - 1), gradient (r/c^2) m, hessian (m/c^2)(1 + (alpha-1) q)/(1+q), majorizer m/c^2
- * expm1(alpha L/2)/alpha is smooth through alpha = 0, so the smallest |alpha| may give way to one that is safe to divide by;
- * an alpha that rounds to 2 is kept below. At infinity x m grows for alpha > 1 (m fades more slowly than 1/x and meets
- * its floor nowhere else) and fades for alpha < 1. */
-LOSS(general_robust)
+ * alpha is not 0 (the Cauchy loss, which also stands for |alpha| < 1e-20); one that rounds to 2 is kept below. At infinity x m grows for alpha > 1 (m fades more slowly than 1/x and meets
+ * its floor nowhere else) and fades for alpha < 1: two formulas, since gcc does not vectorise a select on a parameter. */
+INLINE terms barron(real y, real f, real c, real alpha, real bound, real least)
 {
-    const real c = param[0], below_two = minimum(param[1], BY_TYPE(1.9999999999999998, 1.9999999));
-    const real alpha = absolute(below_two) < R(1e-20) ? R(1e-20) : below_two, b = 2 - alpha;
-    const real bound = alpha > 1 ? REAL_INFINITY : HUGE_LINEAR, least = alpha > 1 ? REAL_TINY : R(0.);
-    const real inverse = 1 / c, x = (f - y) * inverse, q = x * x * (1 / b), L = vm_log1p(q);
+    const real b = 2 - alpha, inverse = 1 / c, x = (f - y) * inverse, q = x * x * (1 / b), L = vm_log1p(q);
     const real m = vm_exp((R(0.5) * alpha - 1) * L), bounded = minimum(q, HUGE_SQUARE);
     return (terms){
         .value = (b / alpha) * vm_expm1(R(0.5) * alpha * L),
@@ -93,6 +89,11 @@ LOSS(general_robust)
         .hessian = m * inverse * inverse * ((1 + (alpha - 1) * bounded) / (1 + bounded)),
         .majorizer = m * inverse * inverse,
     };
+}
+LOSS(general_robust) { return barron(y, f, param[0], param[1], HUGE_LINEAR, 0); }
+LOSS(general_robust_convex)
+{
+    return barron(y, f, param[0], minimum(param[1], BY_TYPE(1.9999999999999998, 1.9999999)), REAL_INFINITY, REAL_TINY);
 }
 
 /* Members of Barron's family with a closed form, faster than powers: c^2 times the general loss is an older one. */
@@ -128,6 +129,7 @@ BARRON(general_robust_welsch, -inf, welsch, 1.4142135623730951)
     ROW(geman_mcclure, 1, MAJORIZER)                \
     ROW(fair, 1, MAJORIZER)                         \
     ROW(general_robust, 2, MAJORIZER)               \
+    ROW(general_robust_convex, 2, MAJORIZER)        \
     ROW(general_robust_quadratic, 1, MAJORIZER)     \
     ROW(general_robust_charbonnier, 1, MAJORIZER)   \
     ROW(general_robust_cauchy, 1, MAJORIZER)        \

@@ -122,7 +122,7 @@ class Methods(ABC):
         >>> fl.Huber().gradient([0.0, 1.0], [0.5, 4.0], reduction="sum")
         array([0.5, 1. ])
         """
-        return self._evaluate(GRADIENT, y_true, y_pred, sample_weight, reduction, out, n_threads)
+        return self._evaluate(GRADIENT, y_true, y_pred, sample_weight, reduction, out, n_threads)  # type: ignore[no-any-return]
 
     def hessian(
         self,
@@ -159,7 +159,9 @@ class Methods(ABC):
         >>> fl.Huber().hessian([0.0, 1.0], [0.5, 3.0], reduction="sum", hessian="majorizer")
         array([1. , 0.5])
         """
-        return self._evaluate(HESSIAN, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian)
+        return self._evaluate(  # type: ignore[no-any-return]
+            HESSIAN, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian
+        )
 
     def value_and_gradient(
         self,
@@ -285,6 +287,11 @@ class Loss(Methods):
     @property
     def hessian_policies(self) -> tuple[str, ...]:
         """The curvatures that `hessian=` accepts."""
+        raise NotImplementedError
+
+    @property
+    def reference(self) -> Methods:
+        """The same loss in plain NumPy: the specification that kernels are tested against."""
         raise NotImplementedError
 
     @property
@@ -444,7 +451,7 @@ class PointwiseLoss(Loss):
     @property
     def hessian_policies(self) -> tuple[str, ...]:
         """The curvatures that `hessian=` accepts."""
-        return ("exact", "absolute_gradient", "unit") if self._kernel is None else self._kernel.curvatures  # type: ignore[no-any-return]
+        return ("exact", "absolute_gradient", "unit") if self._kernel is None else self._kernel.curvatures
 
     @property
     def reference(self) -> Methods:
@@ -474,10 +481,9 @@ class PointwiseLoss(Loss):
             )
         if n_threads is not None:
             n_threads = check.positive_integer("n_threads", n_threads)
+        policy: tuple[Any, ...] = ()
         if want & HESSIAN:
             policy = (check.curvature(self, hessian), check.floor(min_hessian))
-        else:
-            policy = ()
         result = kernel(want, y_true, y_pred, sample_weight, reduction, out, n_threads, *policy)
         if result is UNREADY:
             arguments = check.prepare(self, want, y_true, y_pred, sample_weight, reduction, out, n_threads)

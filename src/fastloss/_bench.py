@@ -101,7 +101,16 @@ def aligned_empty(shape: tuple[int, ...], dtype: Any) -> Array:
     item = np.dtype(dtype)
     raw = np.empty(math.prod(shape) * item.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    return raw[start : start + math.prod(shape) * item.itemsize].view(item).reshape(shape)
+    array: Array = raw[start : start + math.prod(shape) * item.itemsize].view(item).reshape(shape)
+    return array
+
+
+def pointwise(name: str, raw: bool = True) -> PointwiseLoss:
+    """The loss of a name with default parameters, on its raw or natural scale; TypeError if nothing here times it."""
+    loss = get(name)
+    if not isinstance(loss, PointwiseLoss):
+        raise TypeError(f"no benchmark for {loss!r}: it is no PointwiseLoss")
+    return loss.on_raw() if raw else loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,10 +170,12 @@ class Task:
         """Bytes that the bandwidth probe moves, and the probe with ordinary and with streaming stores."""
         f, out = self.f.reshape(-1), tuple(array.reshape(-1) for array in self.out)
         y = self.y if self.y.size == f.size else np.ones_like(f)
-        return 2 * f.nbytes + sum(array.nbytes for array in out), {
-            f"probe {stream}": lambda stream=stream: _core.probe(y, f, out, n_threads, stream)
-            for stream in ((False, True) if out else (False,))
-        }
+
+        def probe(stream: bool) -> Call:
+            return lambda: _core.probe(y, f, out, n_threads, stream)
+
+        probes = {"probe": probe(False)} | ({"probe, streaming": probe(True)} if out else {})
+        return 2 * f.nbytes + sum(array.nbytes for array in out), probes
 
 
 # ---- other packages -------------------------------------------------------------------------------------------------
@@ -366,7 +377,7 @@ def installed_peers() -> dict[str, Peer]:
 
 def peer_call(peer: Peer, task: Task, n_threads: int) -> Call | None:
     """The call of a peer, None where it has no such loss: all tables are for default parameters on the raw scale."""
-    return peer(task, n_threads) if task.loss == get(task.loss.info.name).on_raw() else None
+    return peer(task, n_threads) if task.loss == pointwise(task.loss.info.name) else None
 
 
 # ---- timing ---------------------------------------------------------------------------------------------------------
@@ -437,32 +448,24 @@ class Setting:
 
 def speed_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
     """Rows with a heading, and a sentence on the probe."""
-    rows: Rows = [["loss", "ns/element", "GB/s", "of probe", "NumPy", *peers]]
-    bandwidths, noises = [], []
+    rows: Rows = [["loss", "ns/element", "GB/s", "probe GB/s", "of probe", "noise", "NumPy", *peers]]
+    noises = []
     with Progress(str(setting), len(losses)) as progress:
         for loss in losses:
             task = Task.make(loss, setting.outputs, setting.size, setting.dtype)
             moved, probes = task.probes(setting.n_threads)
             times = measure(_candidates(task, setting.n_threads, peers) | probes, setting.repeat)
             best = {name: each[0] for name, each in times.items()}
-            fastest = min(probes, key=best.__getitem__)
-            bandwidth, ours = moved / best[fastest], best["fastloss"]
-            bandwidths.append(bandwidth)
-            noises.append(_noise(times[fastest]))
-            share = task.n_bytes / ours / bandwidth
-            row = [
-                loss.info.name,
-                f"{1e9 * ours / setting.size:.3f}",
-                f"{1e-9 * task.n_bytes / ours:.1f}",
-                f"{share:.0%}",
-            ]
-            rows.append(row + [_ratio(best.get(name), ours) for name in ("NumPy", *peers)])
+            probe = min(probes, key=best.__getitem__)
+            limit, ours = 1e-9 * moved / best[probe], best["fastloss"]
+            speed = 1e-9 * task.n_bytes / ours
+            noises.append(_noise(times[probe]))
+            cells = [f"{1e9 * ours / setting.size:.3f}", f"{speed:.1f}", f"{limit:.1f}", f"{speed / limit:.0%}"]
+            ratios = [_ratio(best.get(name), ours) for name in ("NumPy", *peers)]
+            rows.append([loss.info.name, *cells, f"{noises[-1]:.0%}", *ratios])
             progress.step(loss.info.name)
-    note = (
-        f"The probe moved {1e-9 * min(bandwidths):.1f} to {1e-9 * max(bandwidths):.1f} GB/s; its median run took "
-        f"{sorted(noises)[len(noises) // 2]:.0%} longer than its best, {max(noises):.0%} on the worst line."
-    )
-    return _without_empty_columns(rows), note
+    usual = sorted(noises)[len(noises) // 2]
+    return _without_empty_columns(rows), f"Noise: the median run of the probe took {usual:.0%} longer than its best."
 
 
 def overhead_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
@@ -487,7 +490,7 @@ def overhead_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dic
 def probe_table(sizes: Iterable[int], dtypes: Sequence[str], threads: Sequence[int], repeat: int) -> Rows:
     """What memory allows, for arrays of some sizes."""
     rows: Rows = [["written", "dtype", "threads", "elements", "GB/s", "GB/s streaming", "noise"]]
-    loss = get("mean_squared_error")
+    loss = pointwise("mean_squared_error")
     for size in sizes:
         for dtype in dtypes:
             for n_threads in threads:
@@ -553,23 +556,22 @@ def main(argv: Sequence[str]) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
-        losses = [get(name) for name in arguments.losses or list_losses()]
+        losses = [pointwise(name, arguments.raw) for name in arguments.losses or list_losses()]
     except ValueError as error:
         parser.error(str(error))
-    if arguments.raw:
-        losses = [loss.on_raw() for loss in losses]
+    threads = arguments.threads or [1 if arguments.overhead else get_num_threads()]
     peers = installed_peers() if arguments.peers else {}
     shown = _markdown if arguments.markdown else lambda rows: aligned(rows, numbers=True)
 
     known = versions()
     print(aligned([(name, known[name]) for name in ESSENTIALS] + _peer_versions(peers)), end="\n\n", flush=True)
     if arguments.probe:
-        print(shown(probe_table([arguments.size or 16777216], arguments.dtype, arguments.threads, arguments.repeat)))
+        print(shown(probe_table([arguments.size or 16777216], arguments.dtype, threads, arguments.repeat)))
         return 0
     print("Columns of other packages: how many times as long they take, for the same outputs, summed over samples.\n")
     table, usual = (overhead_table, 100) if arguments.overhead else (speed_table, 1_000_000)
     for dtype in arguments.dtype:
-        for n_threads in arguments.threads:
+        for n_threads in threads:
             for outputs in arguments.outputs or (["value+gradient"] if arguments.overhead else list(OUTPUTS)):
                 setting = Setting(outputs, arguments.size or usual, dtype, n_threads, arguments.repeat)
                 with num_threads(n_threads):
@@ -597,7 +599,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=_size, help="samples (default: 1e6; 100 with --overhead, 16777216 with --probe)")
     parser.add_argument("--dtype", type=_listed(DTYPES), default=["float64"], metavar="A,B", help="float64, float32")
     parser.add_argument(
-        "--threads", type=_threads, default=[get_num_threads()], metavar="A,B", help="numbers, or all (the default)"
+        "--threads", type=_threads, metavar="A,B", help="numbers, or all (the default; 1 with --overhead)"
     )
     parser.add_argument("--repeat", type=_size, default=15, help="timings, of which the best counts")
     parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True, help="time other packages")

@@ -29,7 +29,8 @@ class Interval:
         """Whether each finite element lies inside (all elements, where the interval is the whole line)."""
         if self.rule == "any":
             return np.ones(x.shape, bool)
-        return np.isfinite(x) & ((x > self.low) if self.low_open else (x >= self.low)) & (x <= self.high)
+        above = x > self.low if self.low_open else x >= self.low
+        return np.asarray(np.isfinite(x) & above & (x <= self.high))
 
     def __str__(self) -> str:
         if self.rule == "any":
@@ -52,7 +53,7 @@ class Labels:
 
     def contains(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Whether each element is one of the labels."""
-        return (x == 0) | (x == 1) | (self.signed & (x == -1))
+        return np.asarray((x == 0) | (x == 1) | (self.signed & (x == -1)))
 
     def __str__(self) -> str:
         return "0 or 1, or -1 or 1" if self.signed else "0 or 1"

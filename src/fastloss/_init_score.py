@@ -68,5 +68,7 @@ def gradient_root(loss: PointwiseLoss, y: Array, w: Array, low: float, high: flo
 
 
 def limited_log(x: float) -> float:
-    """log x, with its infinities replaced."""
-    return float(np.clip(np.log(x), -LARGEST_LOGIT, LARGEST_LOGIT)) if x > 0 else -LARGEST_LOGIT
+    """Logarithm, with its infinities replaced."""
+    if not 0 < x < np.inf:
+        return float(LARGEST_LOGIT if x > 0 else -LARGEST_LOGIT)
+    return float(np.log(x))

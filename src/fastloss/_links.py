@@ -1,4 +1,4 @@
-"""Links between the natural scale of predictions (probabilities, rates) and the raw scale of models (logits, log-rates)."""
+"""Links between the natural scale of predictions (probabilities, rates) and the raw one (logits, log-rates)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Link:
     def __call__(self, natural: Any) -> Array:
         """Map predictions on the natural scale to raw scores."""
         with np.errstate(all="ignore"):
-            return self._forward(_as_float(natural))
+            return np.asarray(self._forward(_as_float(natural)))
 
     def inverse(self, raw: Any) -> Array:
         """Map raw scores to predictions on the natural scale."""
         with np.errstate(all="ignore"):
-            return self._inverse(_as_float(raw))
+            return np.asarray(self._inverse(_as_float(raw)))
 
     def __repr__(self) -> str:
         return f"<link {self.name}>"
@@ -37,13 +37,13 @@ class Link:
 
 
 def _as_float(x: Any) -> Array:
-    x = np.asarray(x)
-    return x if x.dtype in (np.float32, np.float64) else x.astype(np.float64)
+    array: Array = np.asarray(x)
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
 
 
 def _sigmoid(x: Array) -> Array:
     e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, np.ones_like(e)) / (1 + e)
+    return np.asarray(np.where(x < 0, e, np.ones_like(e)) / (1 + e))
 
 
 def _logit(p: Array) -> Array:

@@ -16,7 +16,7 @@ from ._parameters import choice, flag, number, optional
 if TYPE_CHECKING:
     from ._base import Loss
 
-T = TypeVar("T", bound="type[Loss]")
+L = TypeVar("L", bound="Loss")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +82,14 @@ def snake_case(name: str) -> str:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(number, flag, choice, optional))
-def loss(**info: Any) -> Callable[[T], T]:
+def loss(**info: Any) -> Callable[[type[L]], type[L]]:
     """Make a class a frozen, keyword-only dataclass and enter it into the registry.
 
     The keywords are those of `LossInfo`; name and family follow from the class and its module. A callable
     stands for a value that depends on the object: ``lipschitz=lambda loss: loss.delta``.
     """
 
-    def register(cls: T) -> T:
+    def register(cls: type[L]) -> type[L]:
         name = info.get("name") or snake_case(cls.__name__)
         cls._declared = {"name": name, "family": cls.__module__.rsplit(".", 1)[-1], "aliases": (), **info}
         cls = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)

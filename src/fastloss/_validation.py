@@ -106,9 +106,9 @@ def as_array(name: str, x: Any) -> Array:
         raise TypeError(f"{name} must not be a masked array: give masked samples the weight 0, or select the others")
     if not isinstance(x, np.ndarray):
         if hasattr(x, "__dlpack_device__"):
-            device = x.__dlpack_device__()[0]
-            if int(device) not in (1, 3):  # CPU, or pinned memory of the host
-                raise TypeError(f"{name} must be on the CPU, got {type(x).__name__} on DLPack device type {int(device)}")
+            device = int(x.__dlpack_device__()[0])
+            if device not in (1, 3):  # CPU, or pinned memory of the host
+                raise TypeError(f"{name} must be on the CPU, got {type(x).__name__} on DLPack device type {device}")
         try:
             x = np.asarray(x) if hasattr(x, "__array__") or not hasattr(x, "__dlpack__") else np.from_dlpack(x)
         except Exception as error:

@@ -156,7 +156,8 @@ def _list(arguments: argparse.Namespace) -> int:
     criteria = {name: getattr(arguments, name) for name in fields if getattr(arguments, name) is not None}
     names = list_losses(**criteria)
     if arguments.names:
-        print("\n".join(names))
+        for name in names:
+            print(name)
         return 0
     rows = [HEADINGS]
     for name in names:

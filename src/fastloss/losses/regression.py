@@ -927,9 +927,12 @@ class GeneralRobust(PointwiseLoss):
     c: float = number(1.0, gt=0)
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
-        # From -1e18 on, alpha is -inf to working precision.
-        member = _BARRON_MEMBERS.get(self.alpha if self.alpha > -1e18 else -math.inf)
-        return ("general_robust", (self.c, self.alpha)) if member is None else (f"general_robust_{member}", (self.c,))
+        # To working precision, alpha is -inf from -1e18 on and 0 within 1e-20.
+        alpha = -math.inf if self.alpha <= -1e18 else 0.0 if abs(self.alpha) < 1e-20 else self.alpha
+        member = _BARRON_MEMBERS.get(alpha)
+        if member is not None:
+            return f"general_robust_{member}", (self.c,)
+        return "general_robust_convex" if alpha > 1 else "general_robust", (self.c, alpha)
 
     def _init_score(self, y: Array, w: Array) -> Any:
         if self.alpha >= 1:

@@ -78,7 +78,7 @@ def _poisson(y: Array, f: Array) -> Terms:
 
 def _poisson_log(y: Array, f: Array) -> Terms:
     return Terms(
-        value=lambda: exp(f) - product(y, _bounded(f)),
+        value=lambda: exp(f) - product(y, minimum(f, 1000)),  # beyond, exp(f) is infinite
         gradient=lambda: exp(f) - y,
         hessian=lambda: exp(f),
         fisher=lambda: exp(f),

@@ -86,11 +86,18 @@ def laplace_nll(y: Array, f: Array, *, log_scale: bool, full: bool) -> Terms:
     )
 
 
+def _log_gamma_ratio(x: float) -> float:
+    """Log of gamma(x + 1/2) / gamma(x); for large x by its series, where the difference would cancel."""
+    if x < 50:
+        return math.lgamma(x + 0.5) - math.lgamma(x)
+    return 0.5 * math.log(x) - 1 / (8 * x) + 1 / (192 * x**3) - 1 / (640 * x**5)
+
+
 @formula
 def student_t_nll(y: Array, f: Array, *, df: Any, log_scale: bool, full: bool) -> Terms:
     """The value is log b + (df + 1) / 2 log(1 + z**2 / df), z = r / b (Lange, Little and Taylor 1989); i = 1 / b."""
     r, s, nu = f[..., 0] - y, f[..., 1], df
-    constant = math.lgamma(nu / 2) - math.lgamma((nu + 1) / 2) + 0.5 * math.log(nu * math.pi) if full else 0
+    constant = 0.5 * math.log(nu * math.pi) - _log_gamma_ratio(nu / 2) if full else 0
     bound = by_precision(f, 1e150, 1e18)
     i = cache(lambda: exp(-s) if log_scale else 1 / s)
     z = cache(lambda: clip(r * i(), -bound, bound))

@@ -1,0 +1,1 @@
+"""Benchmarks for Airspeed Velocity; ../asv.conf.json has the commands."""

@@ -1,0 +1,13 @@
+"""What the package costs before it computes anything."""
+
+from __future__ import annotations
+
+
+class Import:
+    """Time to import in a fresh interpreter."""
+
+    def timeraw_fastloss(self):
+        return "import fastloss"
+
+    def timeraw_numpy(self):
+        return "import numpy"

@@ -1,0 +1,17 @@
+"""Sphinx configuration."""
+
+from fastloss import __version__
+
+project = "fastloss"
+author = "The fastloss developers"
+copyright = "2026, The fastloss developers"
+version = release = __version__
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Losses, gradients and hessians for NumPy arrays", "fixed_sidebar": True}
+autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "delta"}
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False

@@ -1,0 +1,103 @@
+"""The kernels in the built extension are vectorised: packed arithmetic of their instruction set, and no calls."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+from support import losses
+
+from fastloss._core import pointwise
+
+pytestmark = [
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows the registers of x86-64 only"),
+    pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump"),
+]
+
+REGISTER = {"baseline": "xmm", "avx2": "ymm", "avx512": "zmm"}
+PACKED = {"f32": "ps", "f64": "pd"}
+SCALAR = {"f32": "ss", "f64": "sd"}
+ARITHMETIC = r"v?(add|sub|mul|div|sqrt|min|max|cmp\w*|fn?m(add|sub)(132|213|231))"
+CURVATURES = {"exact": "gh_hessian", "majorizer": "gh_majorizer", "fisher": "gh_fisher"}
+
+
+def objdump(*options: str) -> list[str]:
+    command = ["objdump", *options, pointwise.__file__]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@cache
+def addresses() -> dict[str, int]:
+    """Where each function starts: the compiler gives equal functions several names."""
+    fields = [line.split() for line in objdump("--syms")]
+    return {f[-1]: int(f[0], 16) for f in fields if len(f) > 4 and ".text" in f and "F" in f}
+
+
+@cache
+def bodies() -> dict[int, list[tuple[int, str]]]:
+    """Instructions, each with its address, from each address that has a name up to the next one."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    body: list[tuple[int, str]] = []
+    for line in objdump("--disassemble", "--no-show-raw-insn"):
+        if header := re.match(r"([0-9a-f]+) <.+>:$", line):
+            body = found.setdefault(int(header[1], 16), [])
+        elif "\t" in line:
+            address, instruction = line.split(":", 1)
+            body.append((int(address, 16), instruction.strip()))
+    return found
+
+
+def loop_of(body: list[tuple[int, str]]) -> list[str]:
+    """Instructions that a jump backwards repeats."""
+    spans = [
+        (int(jump[1], 16), address)
+        for address, instruction in body
+        if (jump := re.match(r"j\w+\s+([0-9a-f]+) <", instruction)) and body[0][0] <= int(jump[1], 16) <= address
+    ]
+    return [instruction for address, instruction in body if any(start <= address <= end for start, end in spans)]
+
+
+@cache
+def kernel_names() -> list[str]:
+    """What every formula is stamped into."""
+    names = dict.fromkeys(
+        f"{loss._kernel.name}_{terms}"
+        for loss in losses()
+        for terms in ("v", "g", "vg", *(CURVATURES[p] for p in loss.hessian_policies if p in CURVATURES))
+    )
+    return list(names)
+
+
+def faults(symbol: str, element: str, isa: str) -> list[str]:
+    """What is wrong with one compiled kernel."""
+    body = bodies()[addresses()[symbol]]
+    if (twin := re.match(r"jmp\s+[0-9a-f]+ <([\w.]+)>", body[0][1])) and twin[1] in addresses():
+        return faults(twin[1], element, isa)  # folded into an equal kernel
+    calls = [x for _, x in body if re.match(r"call|jmp.*<(?!\w+\+0x)", x)]
+    loop = loop_of(body)
+    packed = [x for x in loop if re.match(rf"{ARITHMETIC}{PACKED[element]}\s.*%{REGISTER[isa]}", x)]
+    scalar = [x for x in loop if re.match(rf"{ARITHMETIC}{SCALAR[element]}\s", x)]
+    found = [f"{symbol}: {x}" for x in calls]
+    if scalar or not packed:
+        found.append(f"{symbol}: {len(packed)} packed and {len(scalar)} scalar operations in the loop")
+    return found
+
+
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+def test_kernels_are_vectorised(element: str, isa: str) -> None:
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    found = [fault for name in kernel_names() for fault in faults(f"{name}_{element}_{isa}", element, isa)]
+    assert not found, "\n".join(found)
+
+
+def test_a_scalar_loop_would_be_found() -> None:
+    """The pattern tells packed from scalar instructions."""
+    assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")
+    assert not re.match(rf"{ARITHMETIC}{PACKED['f64']}\s", "vmulsd %xmm0,%xmm1,%xmm2")
+    assert re.match(rf"{ARITHMETIC}{SCALAR['f64']}\s", "vmulsd %xmm0,%xmm1,%xmm2")
