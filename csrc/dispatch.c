@@ -61,7 +61,7 @@ int fastloss_instruction_sets(const instruction_set **sets)
 #define MAJORIZER 1
 #define FISHER 2
 #define BOTH 3
-#define ROW(name, parameters, curvatures) { #name, parameters, 1, curvatures },
+#define ROW(name, parameters, curvatures, ...) { #name, parameters, 1, curvatures },
 #define ROW2(name, parameters, curvatures) { #name, parameters, 2, curvatures },
 const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2) { 0 } };
 

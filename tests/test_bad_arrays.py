@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support import draw
+from support import default_losses, draw
 
 import fastloss as fl
-from fastloss._domains import REAL, Labels
+from fastloss._domains import REAL, SIGNED, Labels
 
 METHODS = ("__call__", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "evaluate")
 
@@ -71,7 +71,8 @@ def test_other_devices_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("y_shape", "f_shape"), [((4,), (4, 1)), ((4, 1), (4,)), ((4,), (5,)), ((), (4,)), ((4,), ()), ((2, 3), (3, 2)), ((4,), (0,))]
+    ("y_shape", "f_shape"),
+    [((4,), (4, 1)), ((4, 1), (4,)), ((4,), (5,)), ((), (4,)), ((4,), ()), ((2, 3), (3, 2)), ((4,), (0,))],
 )
 def test_shapes_never_broadcast(default_loss, y_shape, f_shape) -> None:
     f_shape += (2,) * (default_loss.n_predictions - 1)
@@ -81,12 +82,11 @@ def test_shapes_never_broadcast(default_loss, y_shape, f_shape) -> None:
                 getattr(default_loss, method)(*given, reduction="sum")
 
 
+@pytest.mark.parametrize("loss", [x for x in default_losses() if x.n_predictions > 1], ids=repr)
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3), (1, 4), (8,)])
-def test_last_axis_of_distributions(default_loss, shape) -> None:
-    if default_loss.n_predictions == 1:
-        pytest.skip("one prediction per sample")
+def test_last_axis_of_distributions(loss, shape) -> None:
     with pytest.raises(ValueError, match=r"y_pred must have the shape \(4, 2\) \(the last axis"):
-        default_loss(np.ones(4), np.ones(shape))
+        loss(np.ones(4), np.ones(shape))
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 1), (1, 4), (1,), (4, 2), (0,)])
@@ -135,10 +135,8 @@ def outside(domain: Any) -> list[float]:
 
 
 @pytest.mark.parametrize("shaped", [False, True])
-def test_targets_outside_their_domain(default_loss, rng, shaped) -> None:
-    loss = default_loss
-    if loss.info.y_domain == REAL:
-        pytest.skip("any target is allowed")
+@pytest.mark.parametrize("loss", [x for x in default_losses() if x.info.y_domain != REAL], ids=repr)
+def test_targets_outside_their_domain(loss, rng, shaped) -> None:
     y, f = draw(loss, 1100, rng)
     index, where = (1027, "1027") if not shaped else ((10, 2, 7), r"\(10, 2, 7\)")
     if shaped:
@@ -170,10 +168,8 @@ def test_predictions_outside_their_domain(default_loss, rng) -> None:
                 loss.reference(y, f)
 
 
-def test_one_kind_of_negative_label(default_loss, rng) -> None:
-    loss = default_loss
-    if not (isinstance(loss.info.y_domain, Labels) and loss.info.y_domain.signed):
-        pytest.skip("labels are 0 and 1 only")
+@pytest.mark.parametrize("loss", [x for x in default_losses() if x.info.y_domain == SIGNED], ids=repr)
+def test_one_kind_of_negative_label(loss, rng) -> None:
     y, f = draw(loss, 1030, rng)
     y[:] = 1
     y[3], y[1027] = 0, -1
@@ -187,5 +183,5 @@ def test_one_kind_of_negative_label(default_loss, rng) -> None:
 
 def test_first_bad_index_is_named_for_integers() -> None:
     for name in fl.list_losses(family="binary"):
-        with pytest.raises(ValueError, match="y_true must be .*, got 7 at index 2"):
+        with pytest.raises(ValueError, match=r"y_true must be .*, got 7 at index 2"):
             fl.get(name)(np.array([0, 1, 7, 9]), np.full(4, 0.5))

@@ -77,7 +77,9 @@ def test_equal(left, factor, right, tolerance, rng) -> None:
         np.testing.assert_array_equal(computed.hessian, expected.hessian)
         return
     for name, x, z in zip(computed._fields, computed, expected, strict=True):
-        np.testing.assert_allclose(x, factor * z, rtol=tolerance, atol=tolerance * np.abs(factor * z).max(), err_msg=name)
+        np.testing.assert_allclose(
+            x, factor * z, rtol=tolerance, atol=tolerance * np.abs(factor * z).max(), err_msg=name
+        )
 
 
 SHARED_POLICIES = [row for row in EQUAL if row[0].startswith(("AsymmetricFocal(gamma_pos=1.5", "Huber(delta=0.7"))]
@@ -133,3 +135,55 @@ def test_labels_and_signs_are_symmetric(rng) -> None:
         negative = loss.evaluate(np.zeros(500), -z, reduction="none")
         for x, sign, other in zip(positive, (1, -1, 1), negative, strict=True):
             np.testing.assert_allclose(x, sign * other, rtol=1e-15, err_msg=name)
+
+
+# ---- what the best constant estimates --------------------------------------------------------------------------------
+
+
+def sample(loss: fl.PointwiseLoss, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return draw(loss, 1001, rng)[0], rng.integers(1, 4, 1001).astype(float)
+
+
+@pytest.mark.parametrize("name", fl.list_losses(elicits="mean"))
+def test_mean(name, rng) -> None:
+    loss = fl.get(name)
+    y, w = sample(loss, rng)
+    assert loss.link.inverse(loss.init_score(y, w)) == pytest.approx(np.average(y, weights=w), rel=1e-13)
+
+
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
+def test_quantile(quantile, rng) -> None:
+    loss = fl.Quantile(quantile=quantile)
+    y, w = sample(loss, rng)
+    score = loss.init_score(y, w)
+    assert w[y < score].sum() <= quantile * w.sum() <= w[y <= score].sum()
+    assert loss.init_score(y) == pytest.approx(np.quantile(y, quantile, method="inverted_cdf"))
+    assert fl.MeanAbsoluteError().init_score([1.0, 2.0, 4.0, 9.0]) == 3.0  # the midpoint of the minimisers
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.5, 0.9])
+def test_expectile(tau, rng) -> None:
+    y, w = sample(fl.Expectile(), rng)
+    above = y - fl.Expectile(expectile=tau).init_score(y, w)
+    pulls = w * np.where(above > 0, tau, 1 - tau) * above
+    assert pulls.sum() == pytest.approx(0, abs=1e-12 * np.abs(pulls).sum())
+
+
+def test_probability(rng) -> None:
+    y, w = sample(fl.Hinge(), rng)
+    p = np.average(y, weights=w)
+    for name in fl.list_losses(family="binary", proper=True):
+        loss = fl.get(name)
+        assert loss.link.inverse(loss.init_score(y, w)) == pytest.approx(p, rel=1e-13)
+    for loss in (fl.SquaredHinge(), fl.ModifiedHuber()):
+        assert loss.init_score(y, w) == pytest.approx(2 * p - 1, rel=1e-13)
+    assert fl.Hinge().init_score(y, w) == np.sign(2 * p - 1)
+
+
+def test_one_class_only_gives_a_finite_score() -> None:
+    for name in fl.list_losses(family="binary"):
+        for label in (0, 1):
+            assert math.isfinite(fl.get(name).init_score(np.full(7, label)))
+    for name in fl.list_losses(family="counts"):
+        if fl.get(name).info.y_domain.contains(np.zeros(1))[0]:
+            assert fl.get(name).init_score(np.zeros(7)) == pytest.approx(-52 * math.log(2))

@@ -36,7 +36,11 @@ def scales(loss: fl.PointwiseLoss, y: np.ndarray, f: np.ndarray, *terms: np.ndar
     third = np.abs(np.nan_to_num(complex_step(loss, "hessian", y.astype(float), f.astype(float)), posinf=0, neginf=0))
     size = np.abs(f) + np.abs(y if f.ndim == 1 else y[..., None])
     slope = gradient * size
-    return [1 + value + (slope if f.ndim == 1 else slope.sum(axis=-1)), 1 + gradient + hessian * size, 1 + hessian + third * size]
+    return [
+        1 + value + (slope if f.ndim == 1 else slope.sum(axis=-1)),
+        1 + gradient + hessian * size,
+        1 + hessian + third * size,
+    ]
 
 
 @pytest.mark.parametrize("grid", [False, True])
@@ -51,7 +55,9 @@ def test_kernel_equals_reference(loss, rng, dtype, tolerance, grid) -> None:
         np.testing.assert_array_less(deviation(a, b), tolerance * size, err_msg=name)
     for policy in loss.hessian_policies[1:]:
         a, b = (x.hessian(y, f, reduction="none", hessian=policy) for x in (loss, loss.reference))
-        np.testing.assert_array_less(deviation(a, b), tolerance * (sizes[2] + np.nan_to_num(np.abs(b), posinf=0)), err_msg=policy)
+        np.testing.assert_array_less(
+            deviation(a, b), tolerance * (sizes[2] + np.nan_to_num(np.abs(b), posinf=0)), err_msg=policy
+        )
 
 
 def deviation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

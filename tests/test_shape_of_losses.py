@@ -97,16 +97,19 @@ def midpoint_excess(loss: fl.PointwiseLoss, rng: np.random.Generator) -> np.ndar
 
 
 @pytest.mark.parametrize("loss", [x for x in losses() if math.isfinite(x.info.lipschitz)], ids=repr)
-def test_lipschitz_constant_is_the_largest_slope(loss, rng) -> None:
+def test_lipschitz_constant_is_the_largest_slope(loss) -> None:
     """On both sides of a few targets, from the closest to the farthest predictions."""
+    targets = np.array([-2.0, 0.0, 1.0])
+    if isinstance(loss.info.y_domain, Labels):
+        targets = targets[1:]
     steps = np.geomspace(1e-9, 1e6, 50_001)
     (domain,) = loss.f_domains
     largest = 0.0
-    for target in draw(loss, 5, rng, grid=True)[0]:
-        f = np.concatenate([target - steps, target + steps, [domain.low, domain.high]])
+    for target in targets[loss.info.y_domain.contains(targets)]:
+        f = np.concatenate([x + s for x in (target, domain.low, domain.high) for s in (-steps, 0 * steps[:1], steps)])
         f = f[(f >= domain.low) & (f <= domain.high)]
         largest = max(largest, np.abs(loss.gradient(np.full(f.shape, target), f, reduction="sum")).max())
-    assert 0.999 * loss.info.lipschitz <= largest <= loss.info.lipschitz * (1 + 1e-14)
+    assert 0.99 * loss.info.lipschitz <= largest <= loss.info.lipschitz * (1 + 1e-14)
 
 
 @pytest.mark.parametrize("loss", [x for x in losses() if "majorizer" in x.hessian_policies], ids=repr)
@@ -211,13 +214,14 @@ def test_init_score_minimises_the_loss(loss, rng, weighted) -> None:
                 assert least <= total(score + s * direction) + 1e-13 * np.abs(least)
 
 
-def test_init_score_of_one_repeated_target(default_loss, rng) -> None:
-    """The best constant for equal targets predicts that target, where the loss elicits one."""
-    loss = default_loss
-    if loss.info.y_domain != REAL or loss.info.family != "regression" or loss.info.name == "smooth_quantile":
-        pytest.skip("the minimiser is not the target")
-    for target in (-2.5, 0.0, 7.0):
-        assert loss.init_score(np.full(5, target)) == pytest.approx(target, abs=1e-9)
+@pytest.mark.parametrize("loss", [x for x in losses() if x.info.family == "regression"], ids=repr)
+def test_init_score_of_one_repeated_target(loss) -> None:
+    """The best constant for equal targets is that target."""
+    for target in (-2.5, 0.0, 7.0) if loss.info.y_domain == REAL else (0.0, 7.0):
+        score = loss.init_score(np.full(5, target))
+        if loss.info.name == "smooth_quantile":
+            target += loss.smoothing * math.log(loss.quantile / (1 - loss.quantile))
+        assert score == pytest.approx(target, abs=1e-9)
 
 
 def test_init_score_refuses_nothing_and_bad_targets(default_loss) -> None:

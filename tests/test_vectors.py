@@ -7,15 +7,12 @@ import pytest
 from support import Case, cases
 
 import fastloss as fl
-from fastloss._domains import Labels
+from fastloss._domains import SIGNED
 
 OUTPUTS = ("value", "gradient", "hessian")
 EPS = {np.float64: 2.0**-53, np.float32: 2.0**-24}
 TINY = {np.float64: 1e-310, np.float32: 1e-40}
 POLICY_TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
-
-every_case = pytest.mark.parametrize("case", [case for case in cases() if case.registered], ids=repr)
-every_type = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 
 def exact_in(dtype: type, x: np.ndarray) -> np.ndarray:
@@ -23,11 +20,18 @@ def exact_in(dtype: type, x: np.ndarray) -> np.ndarray:
         return (x.astype(dtype) == x) | np.isnan(x)
 
 
+REGISTERED = [case for case in cases() if case.registered]
+# In float32 only parameters that are exact in it, since the results belong to the parameters of the file.
+TYPED = [(case, np.float64) for case in REGISTERED] + [
+    (case, np.float32)
+    for case in REGISTERED
+    if exact_in(np.float32, np.array([v for v in case.params.values() if isinstance(v, float)])).all()
+]
+every_case = pytest.mark.parametrize(("case", "dtype"), TYPED, ids=lambda x: getattr(x, "__name__", repr(x)))
+
+
 def selected(case: Case, dtype: type) -> np.ndarray:
     """Points whose inputs are exact in the type."""
-    numbers = [v for v in case.params.values() if isinstance(v, float)]
-    if not exact_in(dtype, np.array(numbers)).all():
-        pytest.skip("a parameter is not exact in float32")
     y, f = case.array("y"), case.array("f")
     return exact_in(dtype, y) & exact_in(dtype, f).reshape(len(y), -1).all(axis=1)
 
@@ -61,10 +65,7 @@ def check(
     y, f = case.array("y")[keep], case.array("f")[keep]
     has_nan = np.isnan(f).reshape(len(y), -1).any(axis=1).reshape((-1,) + (1,) * (expected.ndim - 1))
     finite = np.isfinite(expected)
-    if name in OUTPUTS:
-        unspecified = has_nan & (name == "hessian")
-    else:
-        unspecified = np.isnan(expected) | has_nan
+    unspecified = has_nan & (name == "hessian") if name in OUTPUTS else np.isnan(expected) | has_nan
     if dtype == np.float32:
         size = np.abs(expected)
         unspecified = unspecified | (finite & (size != 0) & ((size > 1e37) | (size < 1e-37)))
@@ -83,29 +84,23 @@ def check(
 
 
 @every_case
-@every_type
 def test_kernel(case: Case, dtype: type, instruction_set: str) -> None:
     compare(case, case.loss, dtype)
 
 
 @every_case
-@every_type
 def test_reference(case: Case, dtype: type) -> None:
     compare(case, case.loss.reference, dtype)
 
 
-def is_signed(case: Case) -> bool:
-    return isinstance(case.loss.info.y_domain, Labels) and case.loss.info.y_domain.signed
-
-
-@pytest.mark.parametrize("case", [case for case in cases() if case.registered and is_signed(case)], ids=repr)
-@every_type
+@pytest.mark.parametrize("case", [case for case in REGISTERED if case.loss.info.y_domain == SIGNED], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_minus_one_is_the_negative_label(case: Case, dtype: type) -> None:
     compare(case, case.loss, dtype, negative=-1.0)
     compare(case, case.loss.reference, dtype, negative=-1.0)
 
 
-@every_case
+@pytest.mark.parametrize("case", REGISTERED, ids=repr)
 def test_policies(case: Case) -> None:
     loss = case.loss
     assert loss.default_hessian == case.data["default_hessian"]

@@ -68,8 +68,8 @@ FUNCTIONS = {
     ),
     "sigmoid": (sigmoid, lambda z: np.exp(np.minimum(z, 0)) / (1 + np.exp(-abs(z))), 2, -INF),
     "sigmoid_neg": (lambda z: sigmoid(-z), lambda z: np.exp(-np.maximum(z, 0)) / (1 + np.exp(-abs(z))), 2, -INF),
-    "softplus": (softplus, lambda z: np.maximum(z, 0) + np.log1p(np.exp(-abs(z))), 2, -INF),
-    "softplus_neg": (lambda z: softplus(-z), lambda z: np.maximum(-z, 0) + np.log1p(np.exp(-abs(z))), 2, -INF),
+    "softplus": (softplus, lambda z: np.maximum(z, 0) + np.log1p(np.exp(-abs(z))), 2.25, -INF),
+    "softplus_neg": (lambda z: softplus(-z), lambda z: np.maximum(-z, 0) + np.log1p(np.exp(-abs(z))), 2.25, -INF),
 }
 
 # name: {argument: result}; NaN gives NaN everywhere

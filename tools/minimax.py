@@ -159,6 +159,17 @@ def log_tail(w):
     return mpf(2) / 3 if w < mpf(10) ** -18 else 2 * (mp.atanh(mp.sqrt(w)) / mp.sqrt(w) - 1) / w
 
 
+def log1p_unit(t):
+    """(e - log(1 + e)) / e^2, e = t + 1/2"""
+    e = t + mpf(1) / 2
+    return mpf(1) / 2 - e / 3 if e < mpf(10) ** -20 else (e - mp.log1p(e)) / e**2
+
+
+def log1p_unit_weight(t):
+    e = t + mpf(1) / 2
+    return TINY if e < TINY else e**2 / mp.log1p(e)
+
+
 def tanh_tail(w):
     """(tanh(x)/x - 1) / x^2, w = x^2"""
     return -mpf(1) / 3 if w < mpf(10) ** -18 else (mp.tanh(mp.sqrt(w)) / mp.sqrt(w) - 1) / w
@@ -213,6 +224,7 @@ FITS = {
     ),
     "LOG_TAIL": (log_tail, lambda w: w / 2 + TINY, 0, [NARROW] * 2, [(6,), (2,)]),
     "LOG_WIDE_TAIL": (log_tail, lambda w: w / 2 + TINY, 0, [mpf(1) / 9] * 2, [(9,), (3,)]),
+    "LOG1P_UNIT": (log1p_unit, log1p_unit_weight, mpf(-1) / 2, [mpf(1) / 2] * 2, [(19,), (8,)]),
     "TANH_TAIL": (tanh_tail, lambda w: w + TINY, 0, [mpf("0.5494") ** 2] * 2, [(2, 3), (1, 1)]),
     "ERF_INNER": (erf_inner, lambda w: 1 / (1 + erf_inner(w)), 0, [1, 1], [(11,), (6,)]),
     "ERF_OUTER": (erf_outer, lambda x: mp.exp(-x * x) / mp.erf(x), 1, [6, 4], [(5, 6), (2, 3)]),

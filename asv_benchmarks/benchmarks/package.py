@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .settings import Timed
 
-class Import:
+
+class Import(Timed):
     """Time to import in a fresh interpreter."""
 
     def timeraw_fastloss(self):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fastloss
 from fastloss._bench import Task, pointwise
 
-from .settings import LOSSES, METHODS, QUICK, REFERENCE_SIZES, SIZES, THREADS, TYPES, n_threads
+from .settings import LOSSES, METHODS, QUICK, REFERENCE_SIZES, SIZES, THREADS, TYPES, Timed, n_threads
 
 
-class Kernel:
+class Kernel(Timed):
     """The compiled loss, writing into given arrays."""
 
     params = (LOSSES, METHODS, SIZES, TYPES, THREADS)
@@ -23,7 +23,7 @@ class Kernel:
         self.call()
 
 
-class Reference:
+class Reference(Timed):
     """The NumPy reference."""
 
     params = (LOSSES, METHODS, REFERENCE_SIZES, TYPES)
@@ -37,7 +37,7 @@ class Reference:
         self.call()
 
 
-class Probe:
+class Probe(Timed):
     """What memory allows: two arrays read, as many written as a loss with these outputs writes."""
 
     params = (METHODS, SIZES, TYPES, THREADS, ("ordinary", "streaming"))
@@ -55,7 +55,7 @@ class Probe:
         self.call()
 
 
-class Overhead:
+class Overhead(Timed):
     """Whole calls with little data."""
 
     params = (LOSSES, ("fastloss", "NumPy"))
@@ -73,12 +73,12 @@ class Overhead:
 class Memory:
     """Peak memory of a process that holds the data, and of one that computes as well: no temporaries of full size."""
 
-    params = (LOSSES, METHODS)
-    param_names = ("loss", "outputs")
+    params = (LOSSES,)
+    param_names = ("loss",)
     size = 1_000_000 if QUICK else 10_000_000
 
-    def setup(self, loss, outputs):
-        self.call = Task.make(pointwise(loss), outputs, self.size).kernel()
+    def setup(self, loss):
+        self.call = Task.make(pointwise(loss), "value+gradient", self.size).kernel()
 
     def peakmem_data(self, *_):
         pass

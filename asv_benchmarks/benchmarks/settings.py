@@ -17,6 +17,16 @@ THREADS = ["all"] if QUICK else ["1", "all"]
 METHODS = list(OUTPUTS)
 
 
+class Timed:
+    """How long asv samples: a quick run takes what it needs for a first look."""
+
+    if QUICK:
+        rounds = 1
+        repeat = (3, 5, 0.2)
+        sample_time = 0.003
+        warmup_time = 0.01
+
+
 def n_threads(name: str) -> int:
     return get_num_threads() if name == "all" else int(name)
 

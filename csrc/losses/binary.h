@@ -33,11 +33,12 @@ INLINE real negative_part(real one_minus_y, real smoothing)
 
 /* Good (1952), on logits.   value a softplus(-z) + b softplus(z), gradient b sigma(z) - a sigma(-z),
  * hessian (a + b) sigma(z) sigma(-z); fisher: the same with y = sigma(z). */
-LOSS(binary_cross_entropy_logits)
+STAGE(binary_cross_entropy_logits) { return (void)y, (void)param, vm_decay(f); }
+LOSS_STAGED(binary_cross_entropy_logits)
 {
     const real smoothing = param[0], pos_weight = param[1];
     const real a = positive_part(y, smoothing, pos_weight), b = negative_part(1 - y, smoothing);
-    const logistic t = vm_logistic(f);
+    const logistic t = vm_logistic_from(f, stage);
     const real pq = t.p * t.q;
     return (terms){
         .value = coefficient_times(a, t.softplus_neg) + coefficient_times(b, t.softplus),
@@ -78,10 +79,10 @@ LOSS(binary_cross_entropy)
  * the hessian without its negative part, and never below |gradient|. For m = 0 c^gamma is e^(-gamma softplus(u)).
  * Where the power is 0, c is 1/2, so that the other factors are finite.
  * With m the constant 0 the compiler leaves no trace of the clipping. */
-INLINE terms focal_logits(real s, real z, real weight, real gamma, real m)
+INLINE terms focal_logits(real s, real z, real decay, real weight, real gamma, real m)
 {
     const real u = s * z;
-    const logistic t = vm_logistic(u);
+    const logistic t = vm_logistic_from(u, decay);
     const real P = t.p, Q = t.q;
     const real c = Q <= m ? R(0.5) : Q - m;
     const real L = m > 0 ? -vm_log1p(-c) : t.softplus_neg, bounded_L = minimum(L, HUGE_LINEAR);
@@ -126,9 +127,10 @@ INLINE terms focal_probability(real y, real f, real weight, real gamma, real m)
 }
 
 /* Lin et al. (2017).   l = -w q_t^gamma log p_t; gamma, weights of the positive and the negative class. */
-LOSS(binary_focal_logits)
+STAGE(binary_focal_logits) { return (void)y, (void)param, vm_decay(f); }
+LOSS_STAGED(binary_focal_logits)
 {
-    return focal_logits(label_sign(y), f, y > 0 ? param[1] : param[2], param[0], 0);
+    return focal_logits(label_sign(y), f, stage, y > 0 ? param[1] : param[2], param[0], 0);
 }
 LOSS(binary_focal)
 {
@@ -136,9 +138,10 @@ LOSS(binary_focal)
 }
 
 /* Ridnik, Ben-Baruch et al. (2021).   Each class has its gamma; negatives below the probability `clip` cost nothing. */
-LOSS(asymmetric_focal_logits)
+STAGE(asymmetric_focal_logits) { return (void)y, (void)param, vm_decay(f); }
+LOSS_STAGED(asymmetric_focal_logits)
 {
-    return focal_logits(label_sign(y), f, 1, y > 0 ? param[0] : param[1], y > 0 ? R(0.) : param[2]);
+    return focal_logits(label_sign(y), f, stage, 1, y > 0 ? param[0] : param[1], y > 0 ? R(0.) : param[2]);
 }
 LOSS(asymmetric_focal)
 {
@@ -200,11 +203,11 @@ LOSS(perceptron)
  * asymmetric_focal*: gamma_pos, gamma_neg, clip. */
 #define BINARY_LOSSES(ROW)                     \
     ROW(binary_cross_entropy, 3, FISHER)       \
-    ROW(binary_cross_entropy_logits, 2, BOTH)  \
+    ROW(binary_cross_entropy_logits, 2, BOTH, STAGED) \
     ROW(binary_focal, 3, EXACT)                \
-    ROW(binary_focal_logits, 3, MAJORIZER)     \
+    ROW(binary_focal_logits, 3, MAJORIZER, STAGED) \
     ROW(asymmetric_focal, 3, EXACT)            \
-    ROW(asymmetric_focal_logits, 3, MAJORIZER) \
+    ROW(asymmetric_focal_logits, 3, MAJORIZER, STAGED) \
     ROW(hinge, 0, MAJORIZER)                   \
     ROW(squared_hinge, 0, MAJORIZER)           \
     ROW(modified_huber, 0, MAJORIZER)          \

@@ -173,10 +173,11 @@ LOSS(negative_binomial)
 
 /* A logistic loss in t = f + log alpha: value y (softplus(-t) + log alpha) + softplus(t)/alpha,
  * gradient sigma(t)/alpha - y sigma(-t), hessian (y + 1/alpha) sigma(t) sigma(-t), fisher sigma(t)/alpha. */
-LOSS(negative_binomial_log)
+STAGE(negative_binomial_log) { return (void)y, vm_decay(f + param[1]); }
+LOSS_STAGED(negative_binomial_log)
 {
     const real shape = 1 / param[0], log_alpha = param[1], z = f + log_alpha;
-    const logistic t = vm_logistic(z);
+    const logistic t = vm_logistic_from(z, stage);
     return (terms){
         .value = coefficient_times(y, t.softplus_neg) + shape * t.softplus + y * log_alpha,
         .gradient = shape * t.p - y * t.q,
@@ -201,6 +202,6 @@ LOSS(negative_binomial_log)
     ROW(tweedie, 1, BOTH)                   \
     ROW(tweedie_log, 1, BOTH)               \
     ROW(negative_binomial, 1, BOTH)         \
-    ROW(negative_binomial_log, 2, BOTH)
+    ROW(negative_binomial_log, 2, BOTH, STAGED)
 
 #endif

@@ -1,7 +1,8 @@
 /* All pointwise losses: each family header ends with its rows, this page joins them.
  *
  * A row names the formula, the number of its parameters and the curvatures that it gives beside the exact one:
- * EXACT (none), MAJORIZER, FISHER or BOTH. ROW is for one prediction per sample, ROW2 for two. */
+ * EXACT (none), MAJORIZER, FISHER or BOTH; then STAGED for a formula in two loops. ROW is for one prediction per sample,
+ * ROW2 for two. */
 #ifndef FASTLOSS_LIST_H
 #define FASTLOSS_LIST_H
 

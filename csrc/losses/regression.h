@@ -89,10 +89,11 @@ LOSS(pseudo_huber)
 /* Green (1990).   value log cosh r, gradient tanh r, hessian sech^2 r; majorizer tanh(r)/r
  * With u = expm1|r|: cosh r - 1 = u^2/(2(1 + u)) and tanh|r| = w/(w + 2), w = u(u + 2) = expm1(2|r|), all without
  * cancellation. At a = 20 both have reached their asymptotes; sech^2 fades further and is taken from exp(-2|r|). */
-LOSS(log_cosh)
+STAGE(log_cosh) { return (void)param, vm_expm1(minimum(absolute(f - y), R(20.))); }
+LOSS_STAGED(log_cosh)
 {
     (void)param;
-    const real r = f - y, a = minimum(absolute(r), R(20.)), u = vm_expm1(a), w = u * (u + 2);
+    const real r = f - y, a = minimum(absolute(r), R(20.)), u = stage, w = u * (u + 2);
     const real slope = w / (w + 2), e = vm_exp(-2 * absolute(r)), q = 1 / (1 + e);
     return (terms){
         .value = vm_log1p(R(0.5) * u * (u / (1 + u))) + (absolute(r) - a),
@@ -164,10 +165,11 @@ LOSS(linex)
 /* Zheng (2011); Fernandes, Guerre and Horta (2021).   x = r/s: value s((1-q) softplus(x) + q softplus(-x)), which is
  * s softplus(x) - q r without cancellation; gradient (1-q) sigma(x) - q sigma(-x), hessian sigma(x) sigma(-x)/s.
  * majorizer tanh(a/2)/(2 a s), a = |x|, with tanh(a/2) = -expm1(-a) sigma(a). The bound of a gives its limit 1/(4s). */
-LOSS(smooth_quantile)
+STAGE(smooth_quantile) { return vm_decay((f - y) * (1 / param[1])); }
+LOSS_STAGED(smooth_quantile)
 {
     const real q = param[0], s = param[1], inverse = 1 / s, x = (f - y) * inverse, a = maximum(absolute(x), REAL_TINY);
-    const logistic at = vm_logistic(x);
+    const logistic at = vm_logistic_from(x, stage);
     return (terms){
         .value = s * ((1 - q) * at.softplus + q * at.softplus_neg),
         .gradient = (1 - q) * at.p - q * at.q,
@@ -232,13 +234,13 @@ LOSS(symmetric_mean_absolute_percentage_error)
     ROW(huber, 1, MAJORIZER)                                    \
     ROW(smooth_l1, 1, MAJORIZER)                                \
     ROW(pseudo_huber, 1, MAJORIZER)                             \
-    ROW(log_cosh, 0, BOTH)                                      \
+    ROW(log_cosh, 0, BOTH, STAGED)                                      \
     ROW(quantile, 1, BOTH)                                      \
     ROW(expectile, 1, MAJORIZER)                                \
     ROW(epsilon_insensitive, 1, MAJORIZER)                      \
     ROW(squared_epsilon_insensitive, 1, MAJORIZER)              \
     ROW(linex, 1, EXACT)                                        \
-    ROW(smooth_quantile, 2, MAJORIZER)                          \
+    ROW(smooth_quantile, 2, MAJORIZER, STAGED)                          \
     ROW(mean_squared_logarithmic_error, 0, BOTH)                \
     ROW(mean_absolute_percentage_error, 1, MAJORIZER)           \
     ROW(symmetric_mean_absolute_percentage_error, 0, MAJORIZER) \

@@ -1,0 +1,322 @@
+"""The command `bench`, the asv suite and the report on vectorisation. No test looks at how fast anything is."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastloss as fl
+from fastloss import _bench, _registry
+from fastloss._bench import DTYPES, OUTPUTS, PEERS, Task, draw, measure, pointwise
+from fastloss._domains import Interval
+
+ROOT = Path(__file__).parents[1]
+SMALL = ("--losses", "huber,poisson,gaussian_nll", "--size", "50", "--repeat", "2")
+
+
+# ---- data and calls -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", fl.list_losses())
+def test_data_lie_inside_the_domains(name: str, dtype: str) -> None:
+    for raw in (False, True):
+        loss = pointwise(name, raw)
+        y, f = draw(loss, 200, dtype)
+        assert y.dtype == f.dtype == dtype
+        assert loss.info.y_domain.contains(y).all()
+        columns = f.reshape(200, -1).T
+        assert all(domain.contains(column).all() for domain, column in zip(loss.f_domains, columns, strict=True))
+
+
+def test_a_domain_without_data_is_an_error() -> None:
+    class Below(fl.PointwiseLoss):
+        f_domains = (Interval(high=1.0),)
+
+        def reference(y: Any, f: Any) -> Any:
+            return f, f, f
+
+    with pytest.raises(ValueError, match="no data can be drawn for the domain"):
+        draw(Below(), 5)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("name", ["log_cosh", "gaussian_nll"])
+def test_kernel_and_reference_compute_the_same(name: str, outputs: str) -> None:
+    task = Task.make(pointwise(name), outputs, 1000)
+    assert all(array.ctypes.data % 64 == 0 for array in (task.y, task.f, *task.out))
+    ours, reference = _tuple(task.kernel()()), _tuple(task.reference()())
+    assert len(ours) == len(reference) == 1 + (outputs != "value")
+    for a, b in zip(ours, reference, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    for k, array in enumerate(task.out, start=len(ours) - len(task.out)):
+        assert ours[k] is array
+    assert task.n_bytes == 8 * sum(array.size for array in (task.y, task.f, *task.out))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_probe_reads_and_writes_everything(dtype: str, n_threads: int) -> None:
+    for outputs in OUTPUTS:
+        task = Task.make(pointwise("mean_squared_error"), outputs, 1003, dtype)
+        moved, probes = task.probes(n_threads)
+        assert moved == task.n_bytes
+        assert len(probes) == (1 if outputs == "value" else 2)
+        for probe in probes.values():
+            for array in task.out:
+                array.fill(np.nan)
+            total = probe()
+            if not task.out:
+                assert total == pytest.approx(np.sum(task.f - task.y, dtype=float), rel=1e-4, abs=1e-2)
+            for array, expected in zip(task.out, (task.f - task.y, task.f + task.y), strict=False):
+                np.testing.assert_array_equal(array, expected)
+
+
+def _tuple(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.filterwarnings("ignore")  # of other packages
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("heading", PEERS)
+def test_peers_compute_the_same(heading: str, outputs: str, dtype: str) -> None:
+    peers = _bench.installed_peers()
+    if heading not in peers:
+        pytest.skip(f"{PEERS[heading][0]} is not installed")
+    names = ["huber"] if heading == "compile" else fl.list_losses()  # each compilation takes seconds
+    compared = 0
+    for name in names:
+        task = Task.make(pointwise(name), outputs, 500, dtype)
+        call = _bench.peer_call(peers[heading], task, 1)
+        if call is None:
+            continue
+        compared += 1
+        theirs, reference = call(), _tuple(task.reference()())
+        assert len(theirs) == len(reference)
+        tolerance = 1e-10 if dtype == "float64" else 2e-4
+        for a, b in zip(theirs, reference, strict=True):
+            np.testing.assert_allclose(np.asarray(a), b, rtol=tolerance, atol=tolerance, err_msg=name)
+    assert compared >= (1 if heading == "compile" else 5)
+
+
+def test_peers_are_for_the_raw_scale_and_default_parameters() -> None:
+    def peer(task: Task, n_threads: int) -> Any:
+        return lambda: None
+
+    for loss, comparable in ((fl.Poisson().on_raw(), True), (fl.Poisson(), False), (fl.Huber(delta=2.0), False)):
+        assert (_bench.peer_call(peer, Task.make(loss, "value", 5), 1) is not None) == comparable
+
+
+# ---- timing ---------------------------------------------------------------------------------------------------------
+
+
+def test_candidates_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"quick": 0.01, "slow": 10.0}
+    now, order = [0.0], []
+
+    def call(name: str) -> Any:
+        def run() -> None:
+            now[0] += seconds[name]
+            order.append(name)
+
+        return run
+
+    monkeypatch.setattr(_bench.time, "perf_counter", lambda: now[0])
+    times = measure({name: call(name) for name in seconds}, 5)
+    assert times == {"quick": pytest.approx([0.01] * 5), "slow": pytest.approx([10.0] * _bench.FEWEST)}
+    turns = [name for name, _ in itertools.groupby(order)]
+    assert turns[: 2 * (1 + _bench.FEWEST)] == ["quick", "slow"] * (1 + _bench.FEWEST)
+
+
+def test_fast_calls_are_repeated_within_one_timing() -> None:
+    calls = itertools.count()
+    times = measure({"fast": lambda: next(calls)}, 3)["fast"]
+    assert times == sorted(times)
+    assert len(times) == 3
+    assert next(calls) > 100
+
+
+# ---- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _table(text: str, heading: str) -> list[dict[str, str]]:
+    """Rows of the table below a heading, which ends before a note."""
+    lines = text.partition(heading + "\n")[2].splitlines()
+    names, *rows = [re.split(r"\s{2,}", line) for line in itertools.takewhile(lambda line: "  " in line, lines)]
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_speed_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _bench.main([*SMALL, "--dtype", "float64,float32", "--threads", "1", "--no-peers"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"^fastloss +{re.escape(fl.__version__)}$", text, re.MULTILINE)
+    for outputs, dtype in itertools.product(OUTPUTS, DTYPES):
+        rows = _table(text, f"{outputs}, 50 {dtype} samples, 1 thread")
+        assert [row["loss"] for row in rows] == ["huber", "poisson", "gaussian_nll"]
+        for row in rows:
+            assert set(row) == {"loss", "ns/element", "GB/s", "probe GB/s", "of probe", "noise", "NumPy"}
+            assert float(row["ns/element"]) > 0
+            assert float(row["NumPy"].removesuffix("x")) > 0
+    assert text.count("Noise: the median run of the probe") == len(OUTPUTS) * len(DTYPES)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_columns_of_peers(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn")
+    arguments = ["--losses", "poisson,hinge", "--size", "20", "--repeat", "1", "--threads", "1", "--outputs", "value"]
+    peers, _bench.PEERS = _bench.PEERS, {"sklearn": _bench.PEERS["sklearn"]}
+    try:
+        assert _bench.main(arguments) == 0
+    finally:
+        _bench.PEERS = peers
+    poisson, hinge = _table(capsys.readouterr().out, "value, 20 float64 samples, 1 thread")
+    assert float(poisson["sklearn"].removesuffix("x")) > 0
+    assert hinge["sklearn"] == "-"
+
+
+def test_a_peer_that_fails_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def peer(task: Task, n_threads: int) -> Any:
+        def call() -> Any:
+            raise RuntimeError("no compiler\nand much more")
+
+        return call
+
+    setting = _bench.Setting("value", 20, "float64", 1, 1)
+    rows, _ = _bench.speed_table([fl.Huber()], setting, {"other": peer})
+    assert "other" not in rows[0]
+    assert "other left out for huber: RuntimeError: no compiler\n" in capsys.readouterr().err
+
+
+def test_overhead_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _bench.main(["--overhead", "--losses", "huber,poisson", "--repeat", "3", "--no-peers"]) == 0
+    text = capsys.readouterr().out
+    rows = _table(text, "value+gradient, 100 float64 samples, 1 thread")
+    assert [row["loss"] for row in rows] == ["huber", "poisson"]
+    assert all(float(row["ns/call"]) > 0 and row["NumPy"].endswith("x") for row in rows)
+    assert "A Cython call without arguments takes" in text
+
+
+def test_probe_table_in_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--probe", "--size", "1000", "--repeat", "1", "--markdown", "--threads", "1"]
+    assert _bench.main([*arguments, "--dtype", "float32,float64"]) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert rows[0] == ["written", "dtype", "threads", "elements", "GB/s", "GB/s streaming", "noise"]
+    assert [row[:2] for row in rows[2:]] == [[str(k), dtype] for dtype in ("float32", "float64") for k in range(3)]
+    assert all(float(row[4]) > 0 and (row[5] == "-") == (row[0] == "0") for row in rows[2:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--losses", "hubert"], "unknown loss 'hubert'"),
+        (["--outputs", "hessian"], "must be of value, value+gradient, gradient+hessian"),
+        (["--size", "0.5"], "must be a positive integer"),
+        (["--size", "inf"], "must be a positive integer"),
+        (["--threads", "100000"], "must be at most"),
+        (["--probe", "--overhead"], "not allowed with argument"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        _bench.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+# ---- the asv suite --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asv(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a module of the suite afresh, as asv does."""
+    monkeypatch.syspath_prepend(str(ROOT / "asv_benchmarks"))
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+            del sys.modules[name]
+
+    forget()
+    yield lambda name: importlib.import_module(f"benchmarks.{name}")
+    forget()
+
+
+@pytest.mark.parametrize("quick", ["", "1"])
+def test_asv_covers_the_registry(asv: Any, quick: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTLOSS_ASV_QUICK", quick)
+    suite = asv("pointwise")
+    for each in (suite.Kernel, suite.Reference, suite.Overhead, suite.Memory):
+        assert len(each.params) == len(each.param_names)
+        assert list(each.params[0]) == fl.list_losses()
+    for each in (suite.Kernel, suite.Reference):
+        assert list(each.params[1]) == list(OUTPUTS)
+    assert max(suite.Reference.params[2]) <= 1_000_000
+    if not quick:
+        assert suite.Kernel.params[2:] == ([100, 10_000, 1_000_000, 10_000_000], list(DTYPES), ["1", "all"])
+
+
+def test_asv_benchmarks_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("pointwise")
+    monkeypatch.setattr(suite.Memory, "size", 100)
+    ran = set()
+    for each in (suite.Kernel, suite.Reference, suite.Probe, suite.Overhead, suite.Memory):
+        sizes = [
+            values[:1] if name == "size" else values for name, values in zip(each.param_names, each.params, strict=True)
+        ]
+        for parameters in itertools.product(*sizes):
+            benchmark = each()
+            try:
+                benchmark.setup(*parameters)
+            except NotImplementedError:  # how a benchmark tells asv that a combination does not exist
+                assert (each, parameters[0], parameters[-1]) == (suite.Probe, "value", "streaming")
+                continue
+            for name in dir(benchmark):
+                if name.startswith(("time_", "peakmem_")):
+                    getattr(benchmark, name)(*parameters)
+                    ran.add(name)
+    assert ran == {"time_kernel", "time_reference", "time_probe", "time_call", "peakmem_data", "peakmem_kernel"}
+
+
+def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other(fl.Loss):
+        def _evaluate(self, *arguments: Any) -> Any:
+            raise AssertionError
+
+        __repr__ = object.__repr__
+
+    monkeypatch.setitem(_registry._CLASSES, "other", Other)
+    monkeypatch.setitem(_registry._NAMES, "other", "other")
+    with pytest.raises(TypeError, match="no benchmark for"):
+        asv("settings")
+
+
+def test_asv_import_statements_run(asv: Any) -> None:
+    benchmark = asv("package").Import()
+    for name in ("timeraw_fastloss", "timeraw_numpy"):
+        subprocess.run([sys.executable, "-c", getattr(benchmark, name)()], check=True)
+
+
+# ---- vectorisation --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows the registers of x86-64 only")
+@pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump")
+def test_vector_report() -> None:
+    report = subprocess.run([sys.executable, ROOT / "tools/vector_report.py"], capture_output=True, text=True)
+    if "was it stripped?" in report.stderr:
+        pytest.skip("the extension was stripped of its symbols")
+    assert report.returncode == 0, report.stdout + report.stderr
+    heading, *rows = (line.split("  ") for line in report.stdout.split("\n\n")[0].splitlines())
+    assert [name.strip() for name in heading if name] == ["formula", "baseline", "avx2", "avx512"]
+    formulas = {row[0].split()[0] for row in rows}
+    assert formulas >= {pointwise(name)._kernel.name for name in fl.list_losses()}
