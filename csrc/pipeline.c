@@ -211,18 +211,23 @@ static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n,
         })
 }
 
-/* float64 whatever the type */
-static double weighted_sum(ptrdiff_t n, const real *x, const real *w)
+/* float64 whatever the type, in SUM_LANES partial sums: a single one would wait for each addition. */
+#define ADD(lane, i) lane += w ? (w[i] == 0 ? 0. : (double)x[i] * (double)w[i]) : (double)x[i]
+
+INLINE double sum_of(ptrdiff_t n, const real *x, const real *w)
 {
-    double sum = 0;
-    if (w)
-        _Pragma("omp simd reduction(+:sum)")
-        for (ptrdiff_t i = 0; i < n; i++) sum += w[i] == 0 ? 0. : (double)x[i] * (double)w[i];
-    else
-        _Pragma("omp simd reduction(+:sum)")
-        for (ptrdiff_t i = 0; i < n; i++) sum += (double)x[i];
+    enum { SUM_LANES = 32 };
+    double lane[SUM_LANES] = { 0 }, sum = 0;
+    ptrdiff_t i = 0;
+    for (; i + SUM_LANES <= n; i += SUM_LANES)
+        _Pragma("omp simd")
+        for (int k = 0; k < SUM_LANES; k++) ADD(lane[k], i + k);
+    for (; i < n; i++) ADD(lane[i % SUM_LANES], i);
+    for (int k = 0; k < SUM_LANES; k++) sum += lane[k];
     return sum;
 }
+
+static double weighted_sum(ptrdiff_t n, const real *x, const real *w) { return w ? sum_of(n, x, w) : sum_of(n, x, NULL); }
 
 /* ---- the block ------------------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
  * Below the floor v does not depend on s, so that the derivatives with respect to s are 0. */
 LOSS2(gaussian_nll)
 {
+    s = non_negative(s);
     const real floor = param[0], constant = param[1];
     const real v = maximum(s, floor), i = 1 / v, r = m - y, z2 = r * i * r;
     const real g2 = R(0.5) * i * (1 - z2), h2 = R(0.5) * i * (i * (2 * z2 - 1)), fisher2 = R(0.5) * i * i;
@@ -38,6 +39,7 @@ LOSS2(gaussian_nll_log)
 /* Kotz, Kozubowski and Podgorski (2001), scale s: log s + z, z = |r|/s.   The kink at r = 0 has slope 0. */
 LOSS2(laplace_nll)
 {
+    s = non_negative(s);
     const real constant = param[0], i = 1 / s, r = m - y, z = absolute(r) * i;
     return (terms2){
         .value = vm_log(s) + z + constant,
@@ -83,6 +85,7 @@ INLINE student_t student_t_at(real r, real b2, real nu)
 /* Scale s = b: the chain rule gives G/b and (H - G)/b^2. */
 LOSS2(student_t_nll)
 {
+    s = non_negative(s);
     const real nu = param[0], constant = param[1], information = 1 / (nu + 3), i = 1 / s;
     const student_t t = student_t_at(m - y, s * s, nu);
     return (terms2){
@@ -125,6 +128,7 @@ INLINE gaussian_crps_parts gaussian_crps_at(real r, real d, real i)
 /* Variance s = d^2:   dl/ds = A/(2d),   d2l/ds2 = (B - A)/(4 d^3). */
 LOSS2(gaussian_crps)
 {
+    s = non_negative(s);
     (void)param;
     const real d = square_root(s), i = 1 / d;
     const gaussian_crps_parts t = gaussian_crps_at(m - y, d, i);

@@ -113,6 +113,7 @@ INLINE nb_slopes nb_slopes_at(real y, real mu, real rho, real alpha)
 LOSS2(negative_binomial_nll)
 {
     (void)param;
+    m = non_negative(m), s = maximum(non_negative(s), 1 / HUGE_LINEAR); /* the Poisson limit is reached long before */
     const real rho = 1 / s;
     const nb_slopes t = nb_slopes_at(y, m, rho, s);
     const real log_term = y == 0 ? R(0.) : y * vm_log(m * multiply_add(s, y + NB_N, 1));

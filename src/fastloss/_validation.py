@@ -172,7 +172,7 @@ def check_out(want: int, reduction: str, out: Any, y_shape: tuple[int, ...], f_s
         if not array.flags.writeable:
             raise ValueError(f"out for the {name} must be writeable, got a read-only array")
     arrays = [array for array in given if array is not None]
-    if any(np.may_share_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k]):
+    if any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k]):
         raise ValueError("out must hold arrays that do not overlap")
     plain = tuple(array if array is None else np.asarray(array) for array in given)
     return plain if isinstance(out, tuple) else plain[0]

@@ -7,4 +7,4 @@ cdef bint overlaps(cnp.ndarray a, cnp.ndarray b) noexcept
 cdef bint writable_in_place(cnp.ndarray a) noexcept
 cdef bint match(y_true, y_pred, sample_weight, int predictions) noexcept
 cdef bint can_hold(out, cnp.ndarray like) noexcept
-cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, list earlier)
+cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) noexcept

@@ -183,14 +183,7 @@ cdef bint can_hold(out, cnp.ndarray like) noexcept:
             and same_shape(given, like, cnp.PyArray_NDIM(like)))
 
 
-cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, list earlier):
+cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) noexcept:
     """Whether writing `out` block by block could change what is still to be read: overlaps of another layout."""
-    if w is not None and overlaps(out, w):
-        return True
-    for other in (y, f):
-        if overlaps(out, other) and not same_layout(out, other):
-            return True
-    for other in earlier:
-        if other is not None and overlaps(out, other):
-            return True
-    return False
+    return (w is not None and overlaps(out, w) or overlaps(out, y) and not same_layout(out, y)
+            or overlaps(out, f) and not same_layout(out, f))

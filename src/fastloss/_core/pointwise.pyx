@@ -189,8 +189,12 @@ cdef class Kernel:
             else:
                 if not can_hold(item, like):
                     return -1
-                given = target = results[k] = item
-                if not writable_in_place(given) or clashes(given, y, f, w, targets):
+                given = target = item
+                for other in results:
+                    if other is not None and overlaps(given, other) and np.shares_memory(given, other):
+                        return -1
+                results[k] = given
+                if not writable_in_place(given) or clashes(given, y, f, w):
                     target = np.empty_like(like, dtype=np.float64 if given.itemsize == 8 else np.float32, subok=False)
                 elif overlaps(given, y) or overlaps(given, f):
                     aliased = 1
