@@ -255,7 +255,9 @@ static void run_terms(const job *j, ptrdiff_t groups, const columns *b)
 
 void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
 {
-    _Alignas(64) real scratch[OPERANDS][BLOCK];
+    /* Columns at different offsets within a page: at equal ones, loads wait for stores to other columns (4K aliasing). */
+    enum { STAGGER = 320 / sizeof(real) };
+    _Alignas(64) real scratch[OPERANDS][BLOCK + STAGGER];
     const operand *op = j->operands;
     const ptrdiff_t start = index * BLOCK, left = j->size - start, n = left < BLOCK ? left : BLOCK;
     const int pair = op[F2].data != NULL;
@@ -265,19 +267,20 @@ void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
     const real *f2 = pair ? load(j, &op[F2], start, n, scratch[F2]) : f;
     const real *w = op[W].data ? load(j, &op[W], start, n, scratch[W]) : NULL;
 
+    const columns block = {
+        .y = y, .f = { f, f2 }, .value = scratch[VALUE],
+        .gradient = { scratch[GRADIENT], scratch[GRADIENT2] },
+        .hessian = { scratch[HESSIAN], scratch[HESSIAN2] },
+    };
+    /* Before the checks: they are quick only on data that is in the cache, formulas have time to wait for memory. */
+    if (j->want) run_terms(j, (n + LANES - 1) / LANES, &block);
+
     result->status = check_labels(j, n, y) | check_range(n, f, j->f_low[0], j->f_high[0], BAD_F);
     if (pair) result->status |= check_range(n, f2, j->f_low[1], j->f_high[1], BAD_F2);
     if (w) result->status |= check_weights(n, w);
     result->weight = w ? weighted_sum(n, w, NULL) : (double)n;
     result->value = 0;
     if (!j->want || result->status & (BAD_Y | BAD_F | BAD_F2 | BAD_W)) return;
-
-    const columns block = {
-        .y = y, .f = { f, f2 }, .value = scratch[VALUE],
-        .gradient = { scratch[GRADIENT], scratch[GRADIENT2] },
-        .hessian = { scratch[HESSIAN], scratch[HESSIAN2] },
-    };
-    run_terms(j, (n + LANES - 1) / LANES, &block);
 
     if (j->want & WANT_VALUE) {
         result->value = weighted_sum(n, scratch[VALUE], w);

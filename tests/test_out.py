@@ -135,10 +135,15 @@ def test_inputs_survive_an_error(default_loss, rng) -> None:
     y, f = draw(default_loss, N, rng)
     w = np.ones(N)
     w[-1] = -1
-    before = f.copy()
-    with pytest.raises(ValueError, match="sample_weight"):
-        default_loss.gradient(y, f, w, out=f)
-    assert np.array_equal(f, before)
+    for reduction in ("mean", "sum", "none"):
+        for k, mine in enumerate((y.copy(), f.copy(), w.copy())):
+            given = [y, f, w]
+            given[k] = mine
+            before = mine.copy()
+            if mine.shape == f.shape:
+                with pytest.raises(ValueError, match="sample_weight"):
+                    default_loss.gradient(*given, reduction=reduction, out=mine)
+                assert np.array_equal(mine, before)
 
 
 def test_large_outputs_past_the_cache(rng) -> None:
@@ -209,3 +214,13 @@ def test_outputs_must_not_overlap() -> None:
     for pair in ((out[:3], out[:3]), (out[:3], out[1:]), (out[:3], out[2::-1])):
         with pytest.raises(ValueError, match="out must hold arrays that do not overlap"):
             fl.Huber().gradient_and_hessian(np.zeros(3), np.ones(3), out=pair)
+
+
+def test_outputs_may_interleave(default_loss, rng) -> None:
+    """The two columns that boosters keep side by side."""
+    y, f = draw(default_loss, N, rng)
+    both = np.empty((*f.shape, 2))
+    default_loss.gradient_and_hessian(y, f, out=(both[..., 0], both[..., 1]))
+    gradient, hessian = default_loss.gradient_and_hessian(y, f)
+    assert np.array_equal(both[..., 0], gradient)
+    assert np.array_equal(both[..., 1], hessian)
