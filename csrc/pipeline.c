@@ -5,11 +5,9 @@
  * everything else, and the last block, passes through scratch columns that stay in the L1 cache. */
 #include "job.h"
 #include "kernels.h"
+#include "stream.h"
 
 #include <string.h>
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 extern const kernels SYMBOL(kernel_table)[];
 
@@ -161,23 +159,13 @@ static int check_weights(ptrdiff_t n, const real *w)
 
 /* ---- store ----------------------------------------------------------------------------------------------------------- */
 
-/* Past the cache: ordinary stores up to the next line of 64 bytes, whole lines after it. */
-static void stream_copy(real *to, const real *from, ptrdiff_t n)
+/* x scale past the cache: ordinary stores up to a line of 64 bytes, whole vectors after it. */
+static void stream_scaled(ptrdiff_t n, const real *x, real scale, real *to)
 {
-#if defined(__SSE2__)
     ptrdiff_t i = 0;
-    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = from[i];
-#if defined(__AVX512F__)
-    for (; i + (ptrdiff_t)(64 / sizeof(real)) <= n; i += 64 / sizeof(real))
-        _mm512_stream_si512((void *)(to + i), _mm512_loadu_si512(from + i));
-#else
-    for (; i + (ptrdiff_t)(16 / sizeof(real)) <= n; i += 16 / sizeof(real))
-        _mm_stream_si128((void *)(to + i), _mm_loadu_si128((const void *)(from + i)));
-#endif
-    for (; i < n; i++) to[i] = from[i];
-#else
-    memcpy(to, from, (size_t)n * sizeof(real));
-#endif
+    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = x[i] * scale;
+    for (; i + STEP <= n; i += STEP) stream(to + i, vector_at(x + i) * scale);
+    for (; i < n; i++) to[i] = x[i] * scale;
 }
 
 /* x := w x scale, where a weight of 0 gives 0 whatever x is; then the floor. */
@@ -195,13 +183,14 @@ static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n,
 {
     const real floor = floor_ != floor_ ? -REAL_INFINITY : (real)floor_;
     real *in_place = op->contiguous ? (real *)op->data + start : NULL;
+    const int plain = !w && floor == -REAL_INFINITY;
     if (in_place && !j->stream) {
         weigh(n, x, w, (real)scale, floor, in_place);
         return;
     }
-    if (w || scale != 1 || floor != -REAL_INFINITY) weigh(n, x, w, (real)scale, floor, x);
+    if (!(plain && in_place)) weigh(n, x, w, (real)scale, floor, x);
     if (in_place)
-        stream_copy(in_place, x, n);
+        stream_scaled(n, x, plain ? (real)scale : 1, in_place);
     else
         FOR_RUNS(j, op, start, n, {
             if (op->type == FLOAT32)
