@@ -12,16 +12,18 @@
 #define HAVE_FORK 1
 #endif
 
-#define DECLARE(isa)                                             \
-    extern block_function run_block_f32_##isa, run_block_f64_##isa; \
-    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[]; \
+#define DECLARE(isa)                                                                           \
+    extern block_function run_block_f32_##isa, run_block_f64_##isa;                            \
+    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[];                   \
     extern double probe_f32_##isa(ptrdiff_t, const void *, const void *, void *, void *, int); \
     extern double probe_f64_##isa(ptrdiff_t, const void *, const void *, void *, void *, int);
-#define SET(isa)                                                \
-    { #isa,                                                     \
-      { run_block_f32_##isa, run_block_f64_##isa },             \
-      { vmath_table_f32_##isa, vmath_table_f64_##isa },         \
-      { probe_f32_##isa, probe_f64_##isa } }
+#define SET(isa)                                                                                              \
+    {                                                                                                         \
+        #isa, { run_block_f32_##isa, run_block_f64_##isa }, { vmath_table_f32_##isa, vmath_table_f64_##isa }, \
+        {                                                                                                     \
+            probe_f32_##isa, probe_f64_##isa                                                                  \
+        }                                                                                                     \
+    }
 
 #if defined(__x86_64__)
 DECLARE(baseline)
@@ -63,7 +65,7 @@ int fastloss_instruction_sets(const instruction_set **sets)
 #define BOTH 3
 #define ROW(name, parameters, curvatures, ...) { #name, parameters, 1, curvatures },
 #define ROW2(name, parameters, curvatures) { #name, parameters, 2, curvatures },
-const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2) { 0 } };
+const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2){ 0 } };
 
 /* Linux knows the cache that this processor shares; sysconf adds up those of all sockets on some machines. */
 static ptrdiff_t read_cache_size(void)

@@ -23,8 +23,8 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    block_function *run[2];     /* by element type: FLOAT32, FLOAT64 */
-    const vmath_row *vmath[2];  /* ends with a NULL name */
+    block_function *run[2];    /* by element type: FLOAT32, FLOAT64 */
+    const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;
 

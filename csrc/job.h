@@ -13,8 +13,8 @@ typedef struct {
     char *data;                  /* NULL: absent                                                                     */
     ptrdiff_t strides[MAX_DIMS]; /* bytes                                                                            */
     element_type type;
-    int swapped;                 /* the other byte order                                                             */
-    int contiguous;              /* native, aligned, one dimension, unit stride: its blocks can be used in place     */
+    int swapped;    /* the other byte order                                                             */
+    int contiguous; /* native, aligned, one dimension, unit stride: its blocks can be used in place     */
 } operand;
 
 enum { Y, F, F2, W, VALUE, GRADIENT, GRADIENT2, HESSIAN, HESSIAN2, OPERANDS };
@@ -30,16 +30,16 @@ typedef struct {
     int ndim;
     ptrdiff_t size, shape[MAX_DIMS]; /* samples, in an order of axes chosen for the memory layout */
     operand operands[OPERANDS];
-    int row;                         /* of losses/list.h */
+    int row; /* of losses/list.h */
     int want;
     curvature curvature;
     double param[MAX_PARAM];
     label_rule label;
-    double y_low, y_high;            /* INTERVAL */
-    double f_low[2], f_high[2];      /* a finite prediction outside is an error */
-    double scale;                    /* of gradients and hessians: 1 or 1 / sum of weights */
-    double min_hessian;              /* a floor; NaN: none */
-    int stream;                      /* outputs bypass the cache */
+    double y_low, y_high;       /* INTERVAL */
+    double f_low[2], f_high[2]; /* a finite prediction outside is an error */
+    double scale;               /* of gradients and hessians: 1 or 1 / sum of weights */
+    double min_hessian;         /* a floor; NaN: none */
+    int stream;                 /* outputs bypass the cache */
 } job;
 
 /* What went wrong or was seen in a block. */

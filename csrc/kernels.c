@@ -9,21 +9,21 @@
 enum { MAX_PARAM = 8 };
 
 /* KERNEL(function name, loop that comes first, call of the formula, statements that store) */
-#define KERNEL(function, FIRST, formula_call, ...)                                                 \
-    static void SYMBOL(function)(ptrdiff_t groups, const real *param, const columns *b)     \
-    {                                                                                       \
-        real p[MAX_PARAM];                                                                  \
-        for (int k = 0; k < MAX_PARAM; k++) p[k] = param[k];                                \
-        const real *y = b->y, *m = b->f[0], *s = b->f[1];                                   \
-        real *v = b->value, *g = b->gradient[0], *g2 = b->gradient[1];                      \
-        real *h = b->hessian[0], *h2 = b->hessian[1];                                       \
-        (void)s, (void)v, (void)g, (void)g2, (void)h, (void)h2;                             \
-        FIRST                                                                               \
-        _Pragma("omp simd")                                                                 \
-        for (ptrdiff_t i = 0; i < groups * LANES; i++) {                                    \
-            const __auto_type t = formula_call;                                             \
-            __VA_ARGS__                                                                     \
-        }                                                                                   \
+#define KERNEL(function, FIRST, formula_call, ...)                                      \
+    static void SYMBOL(function)(ptrdiff_t groups, const real *param, const columns *b) \
+    {                                                                                   \
+        real p[MAX_PARAM];                                                              \
+        for (int k = 0; k < MAX_PARAM; k++) p[k] = param[k];                            \
+        const real *y = b->y, *m = b->f[0], *s = b->f[1];                               \
+        real *v = b->value, *g = b->gradient[0], *g2 = b->gradient[1];                  \
+        real *h = b->hessian[0], *h2 = b->hessian[1];                                   \
+        (void)s, (void)v, (void)g, (void)g2, (void)h, (void)h2;                         \
+        FIRST                                                                           \
+        _Pragma("omp simd") for (ptrdiff_t i = 0; i < groups * LANES; i++)              \
+        {                                                                               \
+            const __auto_type t = formula_call;                                         \
+            __VA_ARGS__                                                                 \
+        }                                                                               \
     }
 
 /* How a formula is called, by kind of row, and the loop before it. */
@@ -32,25 +32,28 @@ enum { MAX_PARAM = 8 };
 #define CALL_TWO(name) name(y[i], m[i], s[i], p)
 #define FIRST_(name)
 #define FIRST_TWO(name)
-#define FIRST_STAGED(name)     \
-    real first[BLOCK];         \
-    _Pragma("omp simd")        \
-    for (ptrdiff_t i = 0; i < groups * LANES; i++) first[i] = name##_stage(y[i], m[i], p);
+#define FIRST_STAGED(name) \
+    real first[BLOCK];     \
+    _Pragma("omp simd") for (ptrdiff_t i = 0; i < groups * LANES; i++) first[i] = name##_stage(y[i], m[i], p);
 
 #define STORE_V v[i] = t.value;
 #define STORE_G_ g[i] = t.gradient;
 #define STORE_G_STAGED STORE_G_
-#define STORE_G_TWO g[i] = t.gradient[0]; g2[i] = t.gradient[1];
+#define STORE_G_TWO       \
+    g[i] = t.gradient[0]; \
+    g2[i] = t.gradient[1];
 #define STORE_H_(which) h[i] = t.which;
 #define STORE_H_STAGED STORE_H_
-#define STORE_H_TWO(which) h[i] = t.which[0]; h2[i] = t.which[1];
+#define STORE_H_TWO(which) \
+    h[i] = t.which[0];     \
+    h2[i] = t.which[1];
 
 /* All kernels of a row; `kind` is nothing, STAGED or TWO. */
-#define STAMP(name, curvatures, kind)                                                   \
-    KERNEL(name##_v, FIRST_##kind(name), CALL_##kind(name), STORE_V)                    \
-    KERNEL(name##_g, FIRST_##kind(name), CALL_##kind(name), STORE_G_##kind)             \
-    KERNEL(name##_vg, FIRST_##kind(name), CALL_##kind(name), STORE_V STORE_G_##kind)    \
-    CURVATURE(name, hessian, kind)                                                      \
+#define STAMP(name, curvatures, kind)                                                \
+    KERNEL(name##_v, FIRST_##kind(name), CALL_##kind(name), STORE_V)                 \
+    KERNEL(name##_g, FIRST_##kind(name), CALL_##kind(name), STORE_G_##kind)          \
+    KERNEL(name##_vg, FIRST_##kind(name), CALL_##kind(name), STORE_V STORE_G_##kind) \
+    CURVATURE(name, hessian, kind)                                                   \
     CURVATURES_##curvatures(name, kind)
 #define CURVATURE(name, which, kind) \
     KERNEL(name##_gh_##which, FIRST_##kind(name), CALL_##kind(name), STORE_G_##kind STORE_H_##kind(which))

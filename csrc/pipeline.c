@@ -16,19 +16,19 @@ extern const kernels SYMBOL(kernel_table)[];
 /* ---- where an element lies ------------------------------------------------------------------------------------------- */
 
 /* Calls BODY for runs along the last axis: `run` samples from sample `done` of the block on, the first at `at`. */
-#define FOR_RUNS(j, op, start, n, BODY)                                                    \
-    for (ptrdiff_t done = 0, run; done < (n); done += run) {                               \
-        char *at = (op)->data;                                                             \
-        ptrdiff_t rest = (start) + done, inner = 0;                                        \
-        for (int axis = (j)->ndim - 1; axis >= 0; axis--) {                                \
-            const ptrdiff_t length = (j)->shape[axis], k = axis ? rest % length : rest;    \
-            at += k * (op)->strides[axis];                                                 \
-            rest = axis ? rest / length : 0;                                               \
-            if (axis == (j)->ndim - 1) inner = length - k;                                 \
-        }                                                                                  \
-        run = inner < (n) - done ? inner : (n) - done;                                     \
-        const ptrdiff_t stride = (op)->strides[(j)->ndim - 1];                             \
-        BODY                                                                               \
+#define FOR_RUNS(j, op, start, n, BODY)                                                 \
+    for (ptrdiff_t done = 0, run; done < (n); done += run) {                            \
+        char *at = (op)->data;                                                          \
+        ptrdiff_t rest = (start) + done, inner = 0;                                     \
+        for (int axis = (j)->ndim - 1; axis >= 0; axis--) {                             \
+            const ptrdiff_t length = (j)->shape[axis], k = axis ? rest % length : rest; \
+            at += k * (op)->strides[axis];                                              \
+            rest = axis ? rest / length : 0;                                            \
+            if (axis == (j)->ndim - 1) inner = length - k;                              \
+        }                                                                               \
+        run = inner < (n) - done ? inner : (n) - done;                                  \
+        const ptrdiff_t stride = (op)->strides[(j)->ndim - 1];                          \
+        BODY                                                                            \
     }
 
 /* ---- load ------------------------------------------------------------------------------------------------------------ */
@@ -54,30 +54,30 @@ static void swap_bytes(void *to, const void *from, size_t size)
 }
 
 /* A strided run of one type. memcpy reads unaligned data; the unit stride gets a loop of its own, which vectorises. */
-#define READ(ctype, convert)                                                               \
-    {                                                                                      \
-        ctype x;                                                                           \
-        if (op->swapped)                                                                   \
-            for (ptrdiff_t i = 0; i < n; i++) {                                            \
-                swap_bytes(&x, at + i * stride, sizeof x);                                 \
-                to[i] = (real)convert(x);                                                  \
-            }                                                                              \
-        else if (stride == sizeof x)                                                       \
-            for (ptrdiff_t i = 0; i < n; i++) {                                            \
-                memcpy(&x, at + i * (ptrdiff_t)sizeof x, sizeof x);                        \
-                to[i] = (real)convert(x);                                                  \
-            }                                                                              \
-        else if (stride == 2 * sizeof x)                                                   \
-            for (ptrdiff_t i = 0; i < n; i++) {                                            \
-                memcpy(&x, at + i * (ptrdiff_t)(2 * sizeof x), sizeof x);                  \
-                to[i] = (real)convert(x);                                                  \
-            }                                                                              \
-        else                                                                               \
-            for (ptrdiff_t i = 0; i < n; i++) {                                            \
-                memcpy(&x, at + i * stride, sizeof x);                                     \
-                to[i] = (real)convert(x);                                                  \
-            }                                                                              \
-    }                                                                                      \
+#define READ(ctype, convert)                                              \
+    {                                                                     \
+        ctype x;                                                          \
+        if (op->swapped)                                                  \
+            for (ptrdiff_t i = 0; i < n; i++) {                           \
+                swap_bytes(&x, at + i * stride, sizeof x);                \
+                to[i] = (real)convert(x);                                 \
+            }                                                             \
+        else if (stride == sizeof x)                                      \
+            for (ptrdiff_t i = 0; i < n; i++) {                           \
+                memcpy(&x, at + i * (ptrdiff_t)sizeof x, sizeof x);       \
+                to[i] = (real)convert(x);                                 \
+            }                                                             \
+        else if (stride == 2 * sizeof x)                                  \
+            for (ptrdiff_t i = 0; i < n; i++) {                           \
+                memcpy(&x, at + i * (ptrdiff_t)(2 * sizeof x), sizeof x); \
+                to[i] = (real)convert(x);                                 \
+            }                                                             \
+        else                                                              \
+            for (ptrdiff_t i = 0; i < n; i++) {                           \
+                memcpy(&x, at + i * stride, sizeof x);                    \
+                to[i] = (real)convert(x);                                 \
+            }                                                             \
+    }                                                                     \
     break;
 
 static void read_run(real *restrict to, const operand *op, const char *at, ptrdiff_t stride, ptrdiff_t n)
@@ -102,10 +102,8 @@ static void read_run(real *restrict to, const operand *op, const char *at, ptrdi
 static const real *load(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n, real *scratch)
 {
     if (op->contiguous && n % LANES == 0) return (const real *)op->data + start;
-    if (op->contiguous)
-        memcpy(scratch, (const real *)op->data + start, (size_t)n * sizeof(real));
-    else
-        FOR_RUNS(j, op, start, n, read_run(scratch + done, op, at, stride, run);)
+    if (op->contiguous) memcpy(scratch, (const real *)op->data + start, (size_t)n * sizeof(real));
+    else FOR_RUNS(j, op, start, n, read_run(scratch + done, op, at, stride, run);)
     for (ptrdiff_t i = n; i % LANES; i++) scratch[i] = scratch[n - 1];
     return scratch;
 }
@@ -119,16 +117,14 @@ static int check_labels(const job *j, ptrdiff_t n, const real *y)
     switch (j->label) {
     case ANY: return 0;
     case INTERVAL:
-        _Pragma("omp simd reduction(|:bad)")
-        for (ptrdiff_t i = 0; i < n; i++) bad |= !(y[i] >= low) | !(y[i] <= high);
+        _Pragma("omp simd reduction(|:bad)") for (ptrdiff_t i = 0; i < n; i++) bad |= !(y[i] >= low) | !(y[i] <= high);
         return bad ? BAD_Y : 0;
     case BINARY:
-        _Pragma("omp simd reduction(|:bad)")
-        for (ptrdiff_t i = 0; i < n; i++) bad |= (y[i] != 0) & (y[i] != 1);
+        _Pragma("omp simd reduction(|:bad)") for (ptrdiff_t i = 0; i < n; i++) bad |= (y[i] != 0) & (y[i] != 1);
         return bad ? BAD_Y : 0;
     case SIGNED:
-        _Pragma("omp simd reduction(|:bad, zero, minus)")
-        for (ptrdiff_t i = 0; i < n; i++) {
+        _Pragma("omp simd reduction(|:bad, zero, minus)") for (ptrdiff_t i = 0; i < n; i++)
+        {
             bad |= (y[i] != 0) & (y[i] != 1) & (y[i] != -1);
             zero |= y[i] == 0;
             minus |= y[i] == -1;
@@ -144,16 +140,15 @@ static int check_range(ptrdiff_t n, const real *f, double low_, double high_, in
     const real low = (real)low_, high = (real)high_;
     int bad = 0;
     if (low == -REAL_INFINITY && high == REAL_INFINITY) return 0;
-    _Pragma("omp simd reduction(|:bad)")
-    for (ptrdiff_t i = 0; i < n; i++) bad |= ((f[i] < low) | (f[i] > high)) & (absolute(f[i]) <= REAL_MAX);
+    _Pragma("omp simd reduction(|:bad)") for (ptrdiff_t i = 0; i < n; i++) bad |=
+        ((f[i] < low) | (f[i] > high)) & (absolute(f[i]) <= REAL_MAX);
     return bad ? bit : 0;
 }
 
 static int check_weights(ptrdiff_t n, const real *w)
 {
     int bad = 0;
-    _Pragma("omp simd reduction(|:bad)")
-    for (ptrdiff_t i = 0; i < n; i++) bad |= !(w[i] >= 0) | !(w[i] <= REAL_MAX);
+    _Pragma("omp simd reduction(|:bad)") for (ptrdiff_t i = 0; i < n; i++) bad |= !(w[i] >= 0) | !(w[i] <= REAL_MAX);
     return bad ? BAD_W : 0;
 }
 
@@ -171,15 +166,12 @@ static void stream_scaled(ptrdiff_t n, const real *x, real scale, real *to)
 /* x := w x scale, where a weight of 0 gives 0 whatever x is; then the floor. */
 static void weigh(ptrdiff_t n, const real *x, const real *w, real scale, real floor, real *to)
 {
-    if (w)
-        _Pragma("omp simd")
-        for (ptrdiff_t i = 0; i < n; i++) to[i] = w[i] == 0 ? R(0.) : maximum(x[i] * w[i] * scale, floor);
-    else
-        _Pragma("omp simd")
-        for (ptrdiff_t i = 0; i < n; i++) to[i] = maximum(x[i] * scale, floor);
+    if (w) _Pragma("omp simd") for (ptrdiff_t i = 0; i < n; i++) to[i] = w[i] == 0 ? R(0.) : maximum(x[i] * w[i] * scale, floor);
+    else _Pragma("omp simd") for (ptrdiff_t i = 0; i < n; i++) to[i] = maximum(x[i] * scale, floor);
 }
 
-static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n, real *x, const real *w, double scale, double floor_)
+static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n, real *x, const real *w, double scale,
+                  double floor_)
 {
     const real floor = floor_ != floor_ ? -REAL_INFINITY : (real)floor_;
     real *in_place = op->contiguous ? (real *)op->data + start : NULL;
@@ -189,8 +181,7 @@ static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n,
         return;
     }
     if (!(plain && in_place)) weigh(n, x, w, (real)scale, floor, x);
-    if (in_place)
-        stream_scaled(n, x, plain ? (real)scale : 1, in_place);
+    if (in_place) stream_scaled(n, x, plain ? (real)scale : 1, in_place);
     else
         FOR_RUNS(j, op, start, n, {
             if (op->type == FLOAT32)
@@ -208,9 +199,7 @@ INLINE double sum_of(ptrdiff_t n, const real *x, const real *w)
     enum { SUM_LANES = 32 };
     double lane[SUM_LANES] = { 0 }, sum = 0;
     ptrdiff_t i = 0;
-    for (; i + SUM_LANES <= n; i += SUM_LANES)
-        _Pragma("omp simd")
-        for (int k = 0; k < SUM_LANES; k++) ADD(lane[k], i + k);
+    for (; i + SUM_LANES <= n; i += SUM_LANES) _Pragma("omp simd") for (int k = 0; k < SUM_LANES; k++) ADD(lane[k], i + k);
     for (; i < n; i++) ADD(lane[i % SUM_LANES], i);
     for (int k = 0; k < SUM_LANES; k++) sum += lane[k];
     return sum;
@@ -257,7 +246,9 @@ void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
     const real *w = op[W].data ? load(j, &op[W], start, n, scratch[W]) : NULL;
 
     const columns block = {
-        .y = y, .f = { f, f2 }, .value = scratch[VALUE],
+        .y = y,
+        .f = { f, f2 },
+        .value = scratch[VALUE],
         .gradient = { scratch[GRADIENT], scratch[GRADIENT2] },
         .hessian = { scratch[HESSIAN], scratch[HESSIAN2] },
     };

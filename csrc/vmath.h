@@ -53,9 +53,9 @@ INLINE real from_word(real_word w) { return from_bits((real_bits)w); }
 #define POLY_JOIN(n, ...) POLY_##n(__VA_ARGS__)
 #define POLY_CALL(n, ...) POLY_JOIN(n, __VA_ARGS__)
 /* POLY(x, c0, c1, ...) */
-#define POLY(x, ...) \
-    POLY_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), \
-              x, ((x) * (x)), (((x) * (x)) * ((x) * (x))), __VA_ARGS__)
+#define POLY(x, ...)                                                                                                             \
+    POLY_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), x, ((x) * (x)), \
+              (((x) * (x)) * ((x) * (x))), __VA_ARGS__)
 
 /* ---- coefficients: the output of tools/minimax.py; u = 2^-53 or 2^-24 ---- */
 #ifdef FASTLOSS_F32
@@ -68,15 +68,14 @@ INLINE real from_word(real_word w) { return from_bits((real_bits)w); }
 /* LOG_WIDE_TAIL: degree 3 on [0.0, 0.111111], error 0.076 u, rounded 0.077 u */
 #define LOG_WIDE_TAIL 0x1.5555p-1, 0x1.99d2ap-2, 0x1.1eb374p-2, 0x1.1f0678p-2
 /* LOG1P_UNIT: degree 8 on [-0.5, 0.5], error 0.086 u, rounded 0.13 u */
-#define LOG1P_UNIT \
-    0x1.833704p-2, -0x1.6f0d78p-3, 0x1.7de0f2p-4, -0x1.a28356p-5, 0x1.d97fap-6, -0x1.111a68p-6, 0x1.4ec87ep-7, \
-    -0x1.c3c2d2p-8, 0x1.a58cb2p-9
+#define LOG1P_UNIT                                                                                                             \
+    0x1.833704p-2, -0x1.6f0d78p-3, 0x1.7de0f2p-4, -0x1.a28356p-5, 0x1.d97fap-6, -0x1.111a68p-6, 0x1.4ec87ep-7, -0x1.c3c2d2p-8, \
+        0x1.a58cb2p-9
 /* TANH_TAIL: degree 1/1 on [0.0, 0.30184], error 0.028 u, rounded 0.057 u */
 #define TANH_TAIL -0x1.55554ep-2, -0x1.96d3p-10
 #define TANH_TAIL_BELOW 0x1p0, 0x1.9e5c24p-2
 /* ERF_INNER: degree 6 on [0.0, 1.0], error 0.02 u, rounded 0.024 u */
-#define ERF_INNER \
-    0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2ce6p-4, -0x1.b7f71ap-6, 0x1.53f224p-8, -0x1.a3516p-11, 0x1.477212p-14
+#define ERF_INNER 0x1.06eba8p-3, -0x1.81273ep-2, 0x1.ce2ce6p-4, -0x1.b7f71ap-6, 0x1.53f224p-8, -0x1.a3516p-11, 0x1.477212p-14
 /* ERF_OUTER: degree 2/3 on [1.0, 4.0], error 0.003 u, rounded 0.027 u */
 #define ERF_OUTER 0x1.00419cp0, 0x1.8566f8p-1, 0x1.f69988p-3
 #define ERF_OUTER_BELOW 0x1p0, 0x1.e538aap0, 0x1.5d5988p0, 0x1.bc18acp-2
@@ -87,56 +86,54 @@ INLINE real from_word(real_word w) { return from_bits((real_bits)w); }
 #define STIRLING 0x1.5553d6p-4, -0x1.630a9ap-9
 #else
 /* EXP_TAIL: degree 9 on [-0.346608, 0.346608], error 0.16 u, rounded 0.17 u */
-#define EXP_TAIL \
+#define EXP_TAIL                                                                                                   \
     0x1.0000000000005p-1, 0x1.555555555553dp-3, 0x1.5555555551fffp-5, 0x1.11111111178f6p-7, 0x1.6c16c17f97432p-10, \
-    0x1.a01a017fe2acap-13, 0x1.a019a5230ef94p-16, 0x1.71de68aa4c1c4p-19, 0x1.28a43da7982d7p-22, \
-    0x1.aea8db8f19d15p-26
+        0x1.a01a017fe2acap-13, 0x1.a019a5230ef94p-16, 0x1.71de68aa4c1c4p-19, 0x1.28a43da7982d7p-22, 0x1.aea8db8f19d15p-26
 /* EXPM1MX_TAIL: degree 11 on [-0.693216, 0.693216], error 0.029 u, rounded 0.049 u */
-#define EXPM1MX_TAIL \
-    0x1.5555555555554p-3, 0x1.5555555555551p-5, 0x1.11111111115cep-7, 0x1.6c16c16c18093p-10, 0x1.a01a019ee92c8p-13, \
-    0x1.a01a019c4f098p-16, 0x1.71de3c613e666p-19, 0x1.27e5003f2a2dcp-22, 0x1.ae60ec76d039bp-26, \
-    0x1.1ee7f8e9b59f6p-29, 0x1.63e0390ee46f6p-33, 0x1.993dfbdc499e7p-37
+#define EXPM1MX_TAIL                                                                                                       \
+    0x1.5555555555554p-3, 0x1.5555555555551p-5, 0x1.11111111115cep-7, 0x1.6c16c16c18093p-10, 0x1.a01a019ee92c8p-13,        \
+        0x1.a01a019c4f098p-16, 0x1.71de3c613e666p-19, 0x1.27e5003f2a2dcp-22, 0x1.ae60ec76d039bp-26, 0x1.1ee7f8e9b59f6p-29, \
+        0x1.63e0390ee46f6p-33, 0x1.993dfbdc499e7p-37
 /* LOG_TAIL: degree 6 on [0.0, 0.0294402], error 0.011 u, rounded 0.011 u */
-#define LOG_TAIL \
+#define LOG_TAIL                                                                                                  \
     0x1.5555555555592p-1, 0x1.999999997ff02p-2, 0x1.24924941e3debp-2, 0x1.c71c521171fddp-3, 0x1.74663da56a2dbp-3, \
-    0x1.39a1d39352429p-3, 0x1.2f04a5e580eaep-3
+        0x1.39a1d39352429p-3, 0x1.2f04a5e580eaep-3
 /* LOG_WIDE_TAIL: degree 9 on [0.0, 0.111111], error 0.012 u, rounded 0.012 u */
-#define LOG_WIDE_TAIL \
+#define LOG_WIDE_TAIL                                                                                           \
     0x1.5555555555535p-1, 0x1.99999999a078bp-2, 0x1.2492492089c2bp-2, 0x1.c71c741dd9a03p-3, 0x1.745cb3ce027p-3, \
-    0x1.3b1ddf7bb49e5p-3, 0x1.1067932d7379bp-3, 0x1.efdb24b7dabd9p-4, 0x1.55a5bed41b42fp-4, 0x1.5c824ba214aa7p-3
+        0x1.3b1ddf7bb49e5p-3, 0x1.1067932d7379bp-3, 0x1.efdb24b7dabd9p-4, 0x1.55a5bed41b42fp-4, 0x1.5c824ba214aa7p-3
 /* LOG1P_UNIT: degree 19 on [-0.5, 0.5], error 0.085 u, rounded 0.12 u */
-#define LOG1P_UNIT \
-    0x1.833704d019edp-2, -0x1.6f0d7bd624becp-3, 0x1.7ddf1fe86ad83p-4, -0x1.a279c04c7970fp-5, 0x1.da34824857f66p-6, \
-    -0x1.131116fb30bd9p-6, 0x1.44ba45e7e24d4p-7, -0x1.84904f5e71f85p-8, 0x1.d5faedd9dfd2ep-9, -0x1.1ebd2e76ea1a5p-9, \
-    0x1.60764478a8242p-10, -0x1.b3e0bc83cff9cp-11, 0x1.0ecd5cf51585bp-11, -0x1.5300287ef1ca9p-12, \
-    0x1.add0269033fa9p-13, -0x1.08530715f87b3p-13, 0x1.29c87198525bcp-14, -0x1.b1593a15512dfp-15, \
-    0x1.ad0d3b9cd8d88p-15, -0x1.b685c3e0fdabbp-16
+#define LOG1P_UNIT                                                                                                           \
+    0x1.833704d019edp-2, -0x1.6f0d7bd624becp-3, 0x1.7ddf1fe86ad83p-4, -0x1.a279c04c7970fp-5, 0x1.da34824857f66p-6,           \
+        -0x1.131116fb30bd9p-6, 0x1.44ba45e7e24d4p-7, -0x1.84904f5e71f85p-8, 0x1.d5faedd9dfd2ep-9, -0x1.1ebd2e76ea1a5p-9,     \
+        0x1.60764478a8242p-10, -0x1.b3e0bc83cff9cp-11, 0x1.0ecd5cf51585bp-11, -0x1.5300287ef1ca9p-12, 0x1.add0269033fa9p-13, \
+        -0x1.08530715f87b3p-13, 0x1.29c87198525bcp-14, -0x1.b1593a15512dfp-15, 0x1.ad0d3b9cd8d88p-15, -0x1.b685c3e0fdabbp-16
 /* TANH_TAIL: degree 2/3 on [0.0, 0.30184], error 0.00086 u, rounded 0.0089 u */
 #define TANH_TAIL -0x1.5555555555555p-2, -0x1.4fe1233277029p-6, -0x1.a1dc46ea5be56p-13
 #define TANH_TAIL_BELOW 0x1p0, 0x1.d893d0330fe57p-2, 0x1.7da42d6077b8p-6, 0x1.b14c22915c1f3p-13
 /* ERF_INNER: degree 11 on [0.0, 1.0], error 0.066 u, rounded 0.12 u */
-#define ERF_INNER \
-    0x1.06eba8214db68p-3, -0x1.812746b0379b1p-2, 0x1.ce2f21a040824p-4, -0x1.b82ce311eb601p-6, 0x1.565bccf78d3cep-8, \
-    -0x1.c02db0082b305p-11, 0x1.f9a2b632d5af3p-14, -0x1.f4ca0f47022e9p-17, 0x1.b97d9fd0531edp-20, \
-    -0x1.5bfa9bb029697p-23, 0x1.d6c9b1c307fbap-27, -0x1.aac8f1ce4de33p-31
+#define ERF_INNER                                                                                                             \
+    0x1.06eba8214db68p-3, -0x1.812746b0379b1p-2, 0x1.ce2f21a040824p-4, -0x1.b82ce311eb601p-6, 0x1.565bccf78d3cep-8,           \
+        -0x1.c02db0082b305p-11, 0x1.f9a2b632d5af3p-14, -0x1.f4ca0f47022e9p-17, 0x1.b97d9fd0531edp-20, -0x1.5bfa9bb029697p-23, \
+        0x1.d6c9b1c307fbap-27, -0x1.aac8f1ce4de33p-31
 /* ERF_OUTER: degree 5/6 on [1.0, 6.0], error 0.013 u, rounded 0.023 u */
-#define ERF_OUTER \
+#define ERF_OUTER                                                                                                \
     0x1.fffffc5d7f7c6p-1, 0x1.63ab95b1bbae3p0, 0x1.e55e87b84119ep-1, 0x1.7da1b806ae092p-2, 0x1.584f1aa523762p-4, \
-    0x1.23377c7d928b7p-7
-#define ERF_OUTER_BELOW \
+        0x1.23377c7d928b7p-7
+#define ERF_OUTER_BELOW                                                                                              \
     0x1p0, 0x1.42447bc11070ep1, 0x1.64fba5f354308p1, 0x1.c111b98abe0dep0, 0x1.5646985c7239p-1, 0x1.3120b5c78aedep-3, \
-    0x1.02160efa7c584p-6
+        0x1.02160efa7c584p-6
 /* LGAMMA_INNER: degree 8/8 on [0.0, 4.0], error 0.33 u, rounded 0.4 u */
-#define LGAMMA_INNER \
+#define LGAMMA_INNER                                                                                                \
     0x1.9e233f1bed863p-3, 0x1.bcbeb021164c2p-2, 0x1.ea8f3896252c9p-3, -0x1.39e2583b50b38p-4, -0x1.e3fcd0aa4e1f1p-4, \
-    -0x1.4ee2376c18f19p-5, -0x1.716135ce52d2ap-8, -0x1.31bf9e59c5339p-12, -0x1.0757ab8d90516p-18
-#define LGAMMA_INNER_BELOW \
+        -0x1.4ee2376c18f19p-5, -0x1.716135ce52d2ap-8, -0x1.31bf9e59c5339p-12, -0x1.0757ab8d90516p-18
+#define LGAMMA_INNER_BELOW                                                                                          \
     0x1p0, 0x1.ae2934ad48935p1, 0x1.1f785d3b07eebp2, 0x1.87087d547d344p1, 0x1.202bbd4c88b68p0, 0x1.c6a775d920c2p-3, \
-    0x1.64ba7291150e2p-6, 0x1.d88b0983e0eb9p-11, 0x1.63e9dbea03ce2p-17
+        0x1.64ba7291150e2p-6, 0x1.d88b0983e0eb9p-11, 0x1.63e9dbea03ce2p-17
 /* STIRLING: degree 6 on [0.0, 0.0625], error 0.48 u, rounded 0.48 u */
-#define STIRLING \
-    0x1.555555555301fp-4, -0x1.6c16c100ddebp-9, 0x1.a01926179cdc6p-11, -0x1.37dc3b3280002p-11, \
-    0x1.b19332637ab65p-11, -0x1.a5737f91d548p-10, 0x1.4ed599183c422p-9
+#define STIRLING                                                                                                      \
+    0x1.555555555301fp-4, -0x1.6c16c100ddebp-9, 0x1.a01926179cdc6p-11, -0x1.37dc3b3280002p-11, 0x1.b19332637ab65p-11, \
+        -0x1.a5737f91d548p-10, 0x1.4ed599183c422p-9
 #endif
 
 /* ---- exponentials ---- */
@@ -314,8 +311,9 @@ INLINE real log1p_of_unit(real e)
     return multiply_add(-(e * e), POLY(t, LOG1P_UNIT), e);
 }
 
-/* One exponential e = exp(-|z|) (vm_decay), one division a = 1/(1 + e), to which a Newton step that is exact in 1 - a gives back what the rounding
- * of 1 + e took. Errors: p, q 1.91 / 1.89 ULP; softplus 1.85 / 1.90 ULP, on SSE2, which has no FMA, 2.13 / 2.21 ULP. */
+/* One exponential e = exp(-|z|) (vm_decay), one division a = 1/(1 + e), to which a Newton step that is exact in 1 - a gives back
+ * what the rounding of 1 + e took. Errors: p, q 1.91 / 1.89 ULP; softplus 1.85 / 1.90 ULP, on SSE2, which has no FMA, 2.13 / 2.21
+ * ULP. */
 INLINE real vm_decay(real z) { return exp_of_negative(-absolute(z)); }
 INLINE logistic vm_logistic_from(real z, real e)
 {

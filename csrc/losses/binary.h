@@ -26,10 +26,7 @@ INLINE real positive_part(real y, real smoothing, real pos_weight)
 {
     return pos_weight * (y * (1 - smoothing) + R(0.5) * smoothing);
 }
-INLINE real negative_part(real one_minus_y, real smoothing)
-{
-    return one_minus_y * (1 - smoothing) + R(0.5) * smoothing;
-}
+INLINE real negative_part(real one_minus_y, real smoothing) { return one_minus_y * (1 - smoothing) + R(0.5) * smoothing; }
 
 /* Good (1952), on logits.   value a softplus(-z) + b softplus(z), gradient b sigma(z) - a sigma(-z),
  * hessian (a + b) sigma(z) sigma(-z); fisher: the same with y = sigma(z). */
@@ -59,8 +56,8 @@ LOSS(binary_cross_entropy)
     const real ap = coefficient_times(a, over_p), bq = coefficient_times(b, over_q);
     const real hessian = coefficient_times(ap, over_p) + coefficient_times(bq, over_q);
     const real half = R(0.5) * smoothing, slope = 1 - smoothing;
-    const real fisher = pos_weight * (slope + coefficient_times(half, over_p)) * over_p
-                      + (slope + coefficient_times(half, over_q)) * over_q;
+    const real fisher =
+        pos_weight * (slope + coefficient_times(half, over_p)) * over_p + (slope + coefficient_times(half, over_q)) * over_q;
     const real outside = absolute(f - p);
     return (terms){
         .value = -coefficient_times(a, vm_log(p)) - coefficient_times(b, vm_log1p(-p)),
@@ -128,14 +125,8 @@ INLINE terms focal_probability(real y, real f, real weight, real gamma, real m)
 
 /* Lin et al. (2017).   l = -w q_t^gamma log p_t; gamma, weights of the positive and the negative class. */
 STAGE(binary_focal_logits) { return (void)y, (void)param, vm_decay(f); }
-LOSS_STAGED(binary_focal_logits)
-{
-    return focal_logits(label_sign(y), f, stage, y > 0 ? param[1] : param[2], param[0], 0);
-}
-LOSS(binary_focal)
-{
-    return focal_probability(y, f, y > 0 ? param[1] : param[2], param[0], 0);
-}
+LOSS_STAGED(binary_focal_logits) { return focal_logits(label_sign(y), f, stage, y > 0 ? param[1] : param[2], param[0], 0); }
+LOSS(binary_focal) { return focal_probability(y, f, y > 0 ? param[1] : param[2], param[0], 0); }
 
 /* Ridnik, Ben-Baruch et al. (2021).   Each class has its gamma; negatives below the probability `clip` cost nothing. */
 STAGE(asymmetric_focal_logits) { return (void)y, (void)param, vm_decay(f); }
@@ -143,10 +134,7 @@ LOSS_STAGED(asymmetric_focal_logits)
 {
     return focal_logits(label_sign(y), f, stage, 1, y > 0 ? param[0] : param[1], y > 0 ? R(0.) : param[2]);
 }
-LOSS(asymmetric_focal)
-{
-    return focal_probability(y, f, 1, y > 0 ? param[0] : param[1], y > 0 ? R(0.) : param[2]);
-}
+LOSS(asymmetric_focal) { return focal_probability(y, f, 1, y > 0 ? param[0] : param[1], y > 0 ? R(0.) : param[2]); }
 
 /* Margin losses: m = s f, u = max(0, 1 - m). u > 0 exactly where m < 1, since 1 - m is exact near 1. */
 
@@ -201,17 +189,17 @@ LOSS(perceptron)
 
 /* binary_cross_entropy*: label_smoothing, pos_weight (, eps). binary_focal*: gamma, two class weights (1, 1 without alpha).
  * asymmetric_focal*: gamma_pos, gamma_neg, clip. */
-#define BINARY_LOSSES(ROW)                     \
-    ROW(binary_cross_entropy, 3, FISHER)       \
-    ROW(binary_cross_entropy_logits, 2, BOTH, STAGED) \
-    ROW(binary_focal, 3, EXACT)                \
-    ROW(binary_focal_logits, 3, MAJORIZER, STAGED) \
-    ROW(asymmetric_focal, 3, EXACT)            \
+#define BINARY_LOSSES(ROW)                             \
+    ROW(binary_cross_entropy, 3, FISHER)               \
+    ROW(binary_cross_entropy_logits, 2, BOTH, STAGED)  \
+    ROW(binary_focal, 3, EXACT)                        \
+    ROW(binary_focal_logits, 3, MAJORIZER, STAGED)     \
+    ROW(asymmetric_focal, 3, EXACT)                    \
     ROW(asymmetric_focal_logits, 3, MAJORIZER, STAGED) \
-    ROW(hinge, 0, MAJORIZER)                   \
-    ROW(squared_hinge, 0, MAJORIZER)           \
-    ROW(modified_huber, 0, MAJORIZER)          \
-    ROW(exponential, 0, EXACT)                 \
+    ROW(hinge, 0, MAJORIZER)                           \
+    ROW(squared_hinge, 0, MAJORIZER)                   \
+    ROW(modified_huber, 0, MAJORIZER)                  \
+    ROW(exponential, 0, EXACT)                         \
     ROW(perceptron, 0, MAJORIZER)
 
 #endif

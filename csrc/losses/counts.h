@@ -188,20 +188,20 @@ LOSS_STAGED(negative_binomial_log)
 }
 
 /* tweedie*: power. negative_binomial: dispersion; negative_binomial_log: dispersion and its logarithm. */
-#define COUNTS_LOSSES(ROW)                  \
-    ROW(poisson, 0, BOTH)                   \
-    ROW(poisson_log, 0, FISHER)             \
-    ROW(poisson_full, 0, BOTH)              \
-    ROW(poisson_full_log, 0, FISHER)        \
-    ROW(poisson_stirling, 0, BOTH)          \
-    ROW(poisson_stirling_log, 0, FISHER)    \
-    ROW(gamma_nll, 0, BOTH)                 \
-    ROW(gamma_nll_log, 0, FISHER)           \
-    ROW(tweedie_normal, 0, BOTH)            \
-    ROW(tweedie_normal_log, 0, BOTH)        \
-    ROW(tweedie, 1, BOTH)                   \
-    ROW(tweedie_log, 1, BOTH)               \
-    ROW(negative_binomial, 1, BOTH)         \
+#define COUNTS_LOSSES(ROW)               \
+    ROW(poisson, 0, BOTH)                \
+    ROW(poisson_log, 0, FISHER)          \
+    ROW(poisson_full, 0, BOTH)           \
+    ROW(poisson_full_log, 0, FISHER)     \
+    ROW(poisson_stirling, 0, BOTH)       \
+    ROW(poisson_stirling_log, 0, FISHER) \
+    ROW(gamma_nll, 0, BOTH)              \
+    ROW(gamma_nll_log, 0, FISHER)        \
+    ROW(tweedie_normal, 0, BOTH)         \
+    ROW(tweedie_normal_log, 0, BOTH)     \
+    ROW(tweedie, 1, BOTH)                \
+    ROW(tweedie_log, 1, BOTH)            \
+    ROW(negative_binomial, 1, BOTH)      \
     ROW(negative_binomial_log, 2, BOTH, STAGED)
 
 #endif

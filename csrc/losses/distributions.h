@@ -154,18 +154,18 @@ LOSS2(gaussian_crps_log)
     };
 }
 
-#define DISTRIBUTIONS_LOSSES(ROW2)                  \
-    ROW2(gaussian_nll, 2, FISHER)                   \
-    ROW2(gaussian_nll_log, 1, FISHER)               \
-    ROW2(laplace_nll, 1, FISHER)                    \
-    ROW2(laplace_nll_log, 1, FISHER)                \
-    ROW2(student_t_nll, 2, FISHER)                  \
-    ROW2(student_t_nll_log, 2, FISHER)              \
-    ROW2(gaussian_crps, 0, FISHER)                  \
-    ROW2(gaussian_crps_log, 0, FISHER)              \
-    ROW2(negative_binomial_nll, 0, MAJORIZER)       \
-    ROW2(negative_binomial_nll_log, 0, MAJORIZER)   \
-    ROW2(negative_binomial_nll_full, 0, MAJORIZER)  \
+#define DISTRIBUTIONS_LOSSES(ROW2)                 \
+    ROW2(gaussian_nll, 2, FISHER)                  \
+    ROW2(gaussian_nll_log, 1, FISHER)              \
+    ROW2(laplace_nll, 1, FISHER)                   \
+    ROW2(laplace_nll_log, 1, FISHER)               \
+    ROW2(student_t_nll, 2, FISHER)                 \
+    ROW2(student_t_nll_log, 2, FISHER)             \
+    ROW2(gaussian_crps, 0, FISHER)                 \
+    ROW2(gaussian_crps_log, 0, FISHER)             \
+    ROW2(negative_binomial_nll, 0, MAJORIZER)      \
+    ROW2(negative_binomial_nll_log, 0, MAJORIZER)  \
+    ROW2(negative_binomial_nll_full, 0, MAJORIZER) \
     ROW2(negative_binomial_nll_full_log, 0, MAJORIZER)
 
 #endif

@@ -36,21 +36,21 @@ typedef struct {
 #define NB_TERM(coefficient)                    \
     p.slope = multiply_add(p.slope, X, p.at_Y); \
     p.at_Y = multiply_add(p.at_Y, Y, coefficient);
-#define NB_DEFINE_SERIES(name, ...)     \
+#define NB_DEFINE_SERIES(name, ...)       \
     INLINE nb_series name(real X, real Y) \
-    {                                   \
-        nb_series p = { 0, 0 };         \
-        NB_SERIES(NB_TERM, __VA_ARGS__) \
-        return p;                       \
+    {                                     \
+        nb_series p = { 0, 0 };           \
+        NB_SERIES(NB_TERM, __VA_ARGS__)   \
+        return p;                         \
     }
 
 /* Bernoulli numbers B_2j over 2j (2j - 1), over 2j, and alone: the tails of log Gamma, psi and psi'. */
 NB_DEFINE_SERIES(nb_log_gamma, R(1.) / 12, R(-1.) / 360, R(1.) / 1260, R(-1.) / 1680, R(1.) / 1188, R(-691.) / 360360,
                  R(1.) / 156, R(-3617.) / 122400, R(43867.) / 244188, R(-174611.) / 125400)
-NB_DEFINE_SERIES(nb_digamma, R(1.) / 12, R(-1.) / 120, R(1.) / 252, R(-1.) / 240, R(1.) / 132, R(-691.) / 32760,
-                 R(1.) / 12, R(-3617.) / 8160, R(43867.) / 14364, R(-174611.) / 6600)
-NB_DEFINE_SERIES(nb_trigamma, R(1.) / 6, R(-1.) / 30, R(1.) / 42, R(-1.) / 30, R(5.) / 66, R(-691.) / 2730,
-                 R(7.) / 6, R(-3617.) / 510, R(43867.) / 798, R(-174611.) / 330)
+NB_DEFINE_SERIES(nb_digamma, R(1.) / 12, R(-1.) / 120, R(1.) / 252, R(-1.) / 240, R(1.) / 132, R(-691.) / 32760, R(1.) / 12,
+                 R(-3617.) / 8160, R(43867.) / 14364, R(-174611.) / 6600)
+NB_DEFINE_SERIES(nb_trigamma, R(1.) / 6, R(-1.) / 30, R(1.) / 42, R(-1.) / 30, R(5.) / 66, R(-691.) / 2730, R(7.) / 6,
+                 R(-3617.) / 510, R(43867.) / 798, R(-174611.) / 330)
 
 /* y log(v/rho) - D0. With a = 1/u, b = 1/v, x = y/u and the series p, Stirling gives log Gamma(v) - log Gamma(u) =
  *   y log v + (u - 1/2)(log1p(x) - x) - x/2 - (a p(X) - b p(Y)),   a p(X) - b p(Y) = (a - b)(p(Y) + a (a + b) slope).
@@ -83,10 +83,10 @@ INLINE nb_slopes nb_slopes_at(real y, real mu, real rho, real alpha)
     const real n = NB_N, N = n - 2, u = rho + n, v = y + u, a = 1 / u, b = 1 / v, X = a * a, Y = b * b, ab = a * b;
     const real sigma = rho + 1, t = sigma * (sigma + N), A = 2 * sigma + N, delta = y * (A + y);
     real shifts1 = 0, shifts2 = 0, P, Q, w;
-#define NB_SLOPES(c, square)                            \
-    P = 1 / (t + c), Q = 1 / (t + c + delta);           \
-    w = (2 + (square * P + A * P * y)) * Q;             \
-    shifts1 += w;                                       \
+#define NB_SLOPES(c, square)                  \
+    P = 1 / (t + c), Q = 1 / (t + c + delta); \
+    w = (2 + (square * P + A * P * y)) * Q;   \
+    shifts1 += w;                             \
     shifts2 += w * (A * P + (A + 2 * y) * Q) - 2 * (A + y) * P * Q;
     NB_PAIRS(NB_SLOPES)
 

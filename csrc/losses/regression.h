@@ -111,7 +111,9 @@ LOSS(quantile)
     const real q = param[0], r = f - y;
     return (terms){
         .value = maximum((1 - q) * r, -q * r),
-        .gradient = r > 0 ? 1 - q : r < 0 ? -q : r,
+        .gradient = r > 0   ? 1 - q
+                    : r < 0 ? -q
+                            : r,
         .hessian = 0,
         .majorizer = R(0.5) * capped_inverse(r),
         .fisher = q * (1 - q),
@@ -234,13 +236,13 @@ LOSS(symmetric_mean_absolute_percentage_error)
     ROW(huber, 1, MAJORIZER)                                    \
     ROW(smooth_l1, 1, MAJORIZER)                                \
     ROW(pseudo_huber, 1, MAJORIZER)                             \
-    ROW(log_cosh, 0, BOTH, STAGED)                                      \
+    ROW(log_cosh, 0, BOTH, STAGED)                              \
     ROW(quantile, 1, BOTH)                                      \
     ROW(expectile, 1, MAJORIZER)                                \
     ROW(epsilon_insensitive, 1, MAJORIZER)                      \
     ROW(squared_epsilon_insensitive, 1, MAJORIZER)              \
     ROW(linex, 1, EXACT)                                        \
-    ROW(smooth_quantile, 2, MAJORIZER, STAGED)                          \
+    ROW(smooth_quantile, 2, MAJORIZER, STAGED)                  \
     ROW(mean_squared_logarithmic_error, 0, BOTH)                \
     ROW(mean_absolute_percentage_error, 1, MAJORIZER)           \
     ROW(symmetric_mean_absolute_percentage_error, 0, MAJORIZER) \

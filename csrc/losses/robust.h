@@ -77,8 +77,9 @@ LOSS(fair)
 
 /* Barron (2019), finite alpha < 2.   b = 2 - alpha, q = x^2/b, m = (1+q)^(alpha/2 - 1), powers by exp and log1p:
  * value (b/alpha)((1+q)^(alpha/2) - 1), gradient (r/c^2) m, hessian (m/c^2)(1 + (alpha-1) q)/(1+q), majorizer m/c^2
- * alpha is not 0 (the Cauchy loss, which also stands for |alpha| < 1e-20); one that rounds to 2 is kept below. At infinity x m grows for alpha > 1 (m fades more slowly than 1/x and meets
- * its floor nowhere else) and fades for alpha < 1: two formulas, since gcc does not vectorise a select on a parameter. */
+ * alpha is not 0 (the Cauchy loss, which also stands for |alpha| < 1e-20); one that rounds to 2 is kept below. At infinity x m
+ * grows for alpha > 1 (m fades more slowly than 1/x and meets its floor nowhere else) and fades for alpha < 1: two formulas,
+ * since gcc does not vectorise a select on a parameter. */
 INLINE terms barron(real y, real f, real c, real alpha, real bound, real least)
 {
     const real b = 2 - alpha, inverse = 1 / c, x = (f - y) * inverse, q = x * x * (1 / b), L = vm_log1p(q);
@@ -109,11 +110,11 @@ INLINE terms divided_by_square(terms t, real c)
 }
 
 /* BARRON(name, its alpha, the older loss, width of that loss in units of c) */
-#define BARRON(name, its_alpha, member, width)                           \
-    LOSS(name)                                                           \
-    {                                                                    \
-        const real c = R(width) * param[0];                              \
-        return divided_by_square(member(y, f, &c), param[0]);            \
+#define BARRON(name, its_alpha, member, width)                \
+    LOSS(name)                                                \
+    {                                                         \
+        const real c = R(width) * param[0];                   \
+        return divided_by_square(member(y, f, &c), param[0]); \
     }
 BARRON(general_robust_quadratic, 2, half_squared_error, 1.)
 BARRON(general_robust_charbonnier, 1, pseudo_huber, 1.)

@@ -22,6 +22,7 @@ def probe(
     n_threads: int = 1,
     stream: bool = False,
 ) -> float: ...
+
 @final
 class Violation:
     y_true: bool
