@@ -191,18 +191,21 @@ static void store(const job *j, const operand *op, ptrdiff_t start, ptrdiff_t n,
         })
 }
 
-/* float64 whatever the type, in SUM_LANES partial sums: a single one would wait for each addition. */
-#define ADD(lane, i) lane += w ? (w[i] == 0 ? 0. : (double)x[i] * (double)w[i]) : (double)x[i]
+/* float64 whatever the type; pairwise, so that rounding errors grow with the logarithm of n and no addition waits for many. */
+#define SUMMAND(i) (w ? (w[i] == 0 ? 0. : (double)x[i] * (double)w[i]) : (double)x[i])
+#define PAIR(i) (SUMMAND(i) + SUMMAND((i) + LANES))
+#define FOUR(i) (PAIR(i) + PAIR((i) + 2 * LANES))
 
 INLINE double sum_of(ptrdiff_t n, const real *x, const real *w)
 {
-    enum { SUM_LANES = 32 };
-    double lane[SUM_LANES] = { 0 }, sum = 0;
+    double lane[LANES] = { 0 };
     ptrdiff_t i = 0;
-    for (; i + SUM_LANES <= n; i += SUM_LANES) _Pragma("omp simd") for (int k = 0; k < SUM_LANES; k++) ADD(lane[k], i + k);
-    for (; i < n; i++) ADD(lane[i % SUM_LANES], i);
-    for (int k = 0; k < SUM_LANES; k++) sum += lane[k];
-    return sum;
+    for (; i + 8 * LANES <= n; i += 8 * LANES)
+        _Pragma("omp simd") for (int k = 0; k < LANES; k++) lane[k] += FOUR(i + k) + FOUR(i + k + 4 * LANES);
+    for (; i < n; i++) lane[i % LANES] += SUMMAND(i);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int k = 0; k < width; k++) lane[k] += lane[k + width];
+    return lane[0];
 }
 
 static double weighted_sum(ptrdiff_t n, const real *x, const real *w) { return w ? sum_of(n, x, w) : sum_of(n, x, NULL); }
