@@ -12,7 +12,8 @@ import pytest
 
 import fastloss as fl
 from fastloss import _demo, _progress
-from fastloss.cli import aligned, main
+from fastloss._text import aligned
+from fastloss.cli import main
 
 
 def output(capsys, *argv):

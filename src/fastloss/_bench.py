@@ -26,6 +26,7 @@ from ._core import pointwise as _core
 from ._domains import Domain, Interval, Labels
 from ._progress import Progress
 from ._registry import get, list_losses
+from ._text import aligned
 from ._threads import get_num_threads, num_threads
 from ._version import versions
 
@@ -551,8 +552,6 @@ def main(argv: Sequence[str]) -> int:
     int
         The exit status 0. Wrong arguments raise `SystemExit` with status 2.
     """
-    from .cli import aligned
-
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:

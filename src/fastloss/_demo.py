@@ -24,9 +24,9 @@ from ._domains import Domain, Interval
 from ._links import LOGIT
 from ._progress import Progress
 from ._registry import get, list_losses
+from ._text import aligned
 from ._threads import get_num_threads, num_threads
 from .adapters._objective import Objective, make_objective
-from .cli import aligned
 
 Native = Callable[[Array, Any], tuple[Array, Array]]
 Train = Callable[[Any, Array, Array, Array, float, Native | None, int], tuple[Array, float]]

@@ -7,7 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 from ._domains import Domain
 from ._links import Link
@@ -131,8 +131,6 @@ def get(identifier: Any, **parameters: Any) -> Loss:
     >>> fl.get({"name": "quantile", "quantile": 0.9})
     Quantile(quantile=0.9)
     """
-    from ._base import Loss
-
     if isinstance(identifier, dict):
         if parameters:
             raise TypeError("parameters belong into the configuration, not beside it")
@@ -140,10 +138,10 @@ def get(identifier: Any, **parameters: Any) -> Loss:
         if "name" not in identifier:
             raise ValueError(f"configuration must have the key 'name', got {sorted(identifier)}")
         identifier = identifier["name"]
-    if isinstance(identifier, Loss):
+    if isinstance(getattr(identifier, "info", None), LossInfo):
         if parameters:
             raise TypeError("a loss that is built already takes no parameters")
-        return identifier
+        return cast("Loss", identifier)
     if not isinstance(identifier, str):
         raise TypeError(f"identifier must be a name, a configuration or a loss, got {type(identifier).__name__}")
     name = _NAMES.get(identifier.strip().lower())

@@ -1,7 +1,8 @@
 """How many threads a call may use.
 
 Design. The default is min(setting or OMP_NUM_THREADS, CPU affinity, cgroup quota), read when a call is large enough to
-matter; a number given with the call itself is taken at its word. Results never depend on it.
+matter; a number given with the call itself may exceed it. No call uses more threads than its work is worth. Results
+never depend on any of this.
 """
 
 from __future__ import annotations

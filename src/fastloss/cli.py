@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ._registry import get, list_losses
+from ._text import aligned
 from ._version import __version__, versions
 
 HEADINGS = ("loss", "family", "convex", "smooth", "slope", "outliers", "hessian", "elicits")
@@ -177,20 +178,6 @@ def _list(arguments: argparse.Namespace) -> int:
     print(aligned(rows))
     print(f"\n{len(names)} of {len(list_losses())} losses; details: python -m fastloss info LOSS")
     return 0
-
-
-def aligned(rows: Any, numbers: bool = False) -> str:
-    """A table as text: columns to the left, with `numbers` all but the first to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        "  ".join(
-            cell.rjust(w) if numbers and k else cell.ljust(w)
-            for k, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    )
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _yes(value: bool) -> str:
