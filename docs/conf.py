@@ -7,7 +7,7 @@ author = "The fastloss developers"
 copyright = "2026, The fastloss developers"
 version = release = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "accuracy_table.rst"]
 html_theme = "alabaster"
 html_theme_options = {"description": "Losses, gradients and hessians for NumPy arrays", "fixed_sidebar": True}
 autodoc_member_order = "bysource"
