@@ -1,9 +1,9 @@
-"""Measure the largest error of every loss against the exact vectors, on every instruction set, and print the docs table.
+"""Measure the largest error of every loss against the exact vectors, on every instruction set: the docs table.
 
     python tools/accuracy.py > docs/accuracy_table.rst
 
-An entry is max |computed - exact| / (eps S): S is the scale that the vectors give (the result itself where it is `strict`),
-eps is 2^-52 or 2^-23. The contract is 4. Results that under- or overflow the type are left out.
+An entry is max |computed - exact| / (eps S): S is the scale that the vectors give (the result itself where it is
+`strict`), eps is 2^-52 or 2^-23. The contract is 4. Results that under- or overflow the type are left out.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from support import cases  # noqa: E402
+from support import cases
 
-from fastloss._core import pointwise as core  # noqa: E402
+from fastloss._core import pointwise as core
 
 TERMS = ("value", "gradient", "hessian")
 LIMITS = {np.float64: (1e-300, np.inf), np.float32: (1e-36, 1e37)}
@@ -30,10 +30,7 @@ def main() -> None:
         loss, y, f = case.loss, case.array("y"), case.array("f")
         samples[case.name] += len(y)
         for dtype, (least, most) in LIMITS.items():
-            if dtype == np.float32 and not exact_in_float32(loss, y, f).all():
-                keep = exact_in_float32(loss, y, f)
-            else:
-                keep = np.ones(len(y), bool)
+            keep = exact_in_float32(loss, y, f) if dtype == np.float32 else np.ones(len(y), bool)
             if not keep.any():
                 continue
             for isa in core.instruction_sets():
