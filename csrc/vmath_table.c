@@ -8,10 +8,11 @@ INLINE real vm_sigmoid_neg(real z) { return vm_logistic(z).q; }
 INLINE real vm_softplus(real z) { return vm_logistic(z).softplus; }
 INLINE real vm_softplus_neg(real z) { return vm_logistic(z).softplus_neg; }
 
-#define VMATH_FUNCTIONS(ROW)                                                                                                \
-    ROW(exp)                                                                                                                \
-    ROW(expm1) ROW(expm1mx) ROW(log) ROW(log1p) ROW(log1pmx) ROW(tanh) ROW(erf) ROW(lgamma1p) ROW(sigmoid) ROW(sigmoid_neg) \
-        ROW(softplus) ROW(softplus_neg)
+/* clang-format off */
+#define VMATH_FUNCTIONS(ROW)                                                                           \
+    ROW(exp) ROW(expm1) ROW(expm1mx) ROW(log) ROW(log1p) ROW(log1pmx) ROW(tanh) ROW(erf) ROW(lgamma1p) \
+    ROW(sigmoid) ROW(sigmoid_neg) ROW(softplus) ROW(softplus_neg)
+/* clang-format on */
 
 #define LOOP(name)                                                                      \
     static void loop_##name(ptrdiff_t n, const void *input, void *output)               \
