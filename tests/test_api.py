@@ -10,6 +10,8 @@ import json
 import math
 import pickle
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -229,3 +231,17 @@ def test_names_of_the_package(capsys) -> None:
     shown = capsys.readouterr().out
     for word in (fl.__version__, np.__version__, "instruction set", "openmp", "threads", "compiler"):
         assert word in shown
+
+
+def test_subpackages_are_imported_on_first_use() -> None:
+    code = """
+import sys
+import fastloss as fl
+assert "fastloss.adapters" not in sys.modules
+assert "fastloss.reference" not in sys.modules
+assert fl.adapters.lightgbm.objective("huber").loss == fl.Huber()
+assert fl.reference.Reference is sys.modules["fastloss.reference"].Reference
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'missing'"):
+        _ = fl.missing

@@ -1,5 +1,8 @@
 """Loss functions, their gradients and hessians for NumPy arrays, in one pass at memory speed."""
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 from ._base import Evaluation, Loss, PointwiseLoss
 from ._registry import LossInfo, get, list_losses
 from ._threads import get_num_threads, num_threads, set_num_threads
@@ -21,3 +24,10 @@ __all__ = [
     "show_versions",
     *_losses,
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    """Import subpackages on first use."""
+    if name in ("adapters", "reference"):
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

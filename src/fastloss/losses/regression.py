@@ -988,6 +988,8 @@ class MeanSquaredLogarithmicError(PointwiseLoss):
     -----
     y > -1 and f >= -1. As `sklearn.metrics.mean_squared_log_error`, CatBoost's MSLE and, above its clamp,
     Keras `mean_squared_logarithmic_error`; twice XGBoost's `reg:squaredlogerror`, which clips the hessian at 1e-6.
+    The raw score of a booster can leave the domain of f, which is an error here: train `HalfSquaredError` on
+    log1p(y) instead, it has the same minimiser.
 
     References
     ----------
