@@ -92,6 +92,8 @@ def _for_call(n_threads: int | None, most: int) -> int:
 
 
 def _processors() -> int:
+    if not _core.openmp():
+        return 1
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(affinity, _cgroup_quota()))
 
