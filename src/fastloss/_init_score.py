@@ -39,6 +39,8 @@ def local_minimum(loss: PointwiseLoss, y: Array, w: Array) -> float:
     s = float(y[np.argmin(np.abs(y - quantile(y, w)))])
     for _ in range(1000):
         h = loss.hessian(y, np.full_like(y, s), w, reduction="sum", hessian="majorizer")
+        if not h.any():  # a perfect fit of a loss that is flat there
+            break
         previous, s = s, float(np.sum(h * y) / np.sum(h))
         if abs(s - previous) <= 1e-12 * (1 + abs(s)):
             break
