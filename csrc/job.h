@@ -4,7 +4,8 @@
 
 #include <stddef.h>
 
-enum { MAX_DIMS = 64, MAX_PARAM = 8 };
+/* BLOCK_BYTES: a column of a block; three quarters of a page, as whole pages would alias (see pipeline.c). */
+enum { MAX_DIMS = 64, MAX_PARAM = 8, BLOCK_BYTES = 3072 };
 
 /* Element types that can be read; only FLOAT32 and FLOAT64 are written. */
 typedef enum { FLOAT32, FLOAT64, FLOAT16, LONGDOUBLE, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64 } element_type;

@@ -6,8 +6,6 @@
 #include "kernels.h"
 #include "losses/list.h"
 
-enum { MAX_PARAM = 8 };
-
 /* KERNEL(function name, loop that comes first, call of the formula, statements that store) */
 #define KERNEL(function, FIRST, formula_call, ...)                                      \
     static void SYMBOL(function)(ptrdiff_t groups, const real *param, const columns *b) \

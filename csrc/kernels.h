@@ -2,10 +2,11 @@
 #ifndef FASTLOSS_KERNELS_H
 #define FASTLOSS_KERNELS_H
 
+#include "job.h"
 #include "real.h"
 
 /* A block holds at most BLOCK samples, whatever the number of threads; kernels run on whole groups of LANES. */
-enum { BLOCK = 3072 / sizeof(real), LANES = 16 };
+enum { BLOCK = BLOCK_BYTES / sizeof(real), LANES = 16 };
 
 /* One block: contiguous columns of `real`. The second f, gradient and hessian belong to losses with two predictions. */
 typedef struct {

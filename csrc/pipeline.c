@@ -3,7 +3,6 @@
  * Design. Strides, element types, weights, scaling, in-place calls and non-temporal stores live here, once for all losses:
  * kernels see contiguous columns of `real` only. Blocks of contiguous native input are read where they lie;
  * everything else, and the last block, passes through scratch columns that stay in the L1 cache. */
-#include "job.h"
 #include "kernels.h"
 #include "stream.h"
 

@@ -86,7 +86,7 @@ def num_threads(n_threads: int) -> Iterator[None]:
 
 def _for_call(n_threads: int | None, most: int) -> int:
     """Threads for one call whose work is worth at most `most` of them."""
-    if _core.note_forked() or not _core.openmp():
+    if not _core.openmp():
         return 1
     return min(get_num_threads() if n_threads is None else n_threads, most)
 

@@ -1,7 +1,7 @@
 """The C side: csrc/job.h and csrc/dispatch.h."""
 
 cdef extern from "job.h" nogil:
-    enum: MAX_DIMS, MAX_PARAM
+    enum: MAX_DIMS, MAX_PARAM, BLOCK_BYTES
     ctypedef enum element_type:
         FLOAT32, FLOAT64, FLOAT16, LONGDOUBLE, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64
     ctypedef struct operand:

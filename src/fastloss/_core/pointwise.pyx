@@ -42,7 +42,7 @@ cdef object thread_policy = None
 
 
 def use_thread_policy(policy):
-    """Let `policy(n_threads)` say how many threads a large call may use."""
+    """Let `policy(n_threads, most)` say how many threads a large call uses, whose work is worth `most` of them."""
     global thread_policy
     thread_policy = policy
 
@@ -222,7 +222,7 @@ cdef inline bint violated(int status) noexcept nogil:
 cdef int run(job *j, int type_, int threads, partial *total) except -1:
     """All blocks of the job; partial sums are folded in block order, compensated, so that threads cannot change a bit."""
     cdef block_function *run_block = SETS[chosen].run[type_]
-    cdef Py_ssize_t per_block = 3072 // (4 if type_ == FLOAT32 else 8)
+    cdef Py_ssize_t per_block = BLOCK_BYTES // (4 if type_ == FLOAT32 else 8)
     cdef Py_ssize_t n_blocks = (j.size + per_block - 1) // per_block, first = 0, count, b
     cdef partial one
     cdef partial *parts
