@@ -34,11 +34,6 @@ def compiler():
     return FASTLOSS_COMPILER.decode()
 
 
-def note_forked():
-    """Whether this process is a forked child that has to stay serial."""
-    return bool(fastloss_forked())
-
-
 def vmath(str name, cnp.ndarray x, str isa):
     """Apply one function of csrc/vmath.h to a contiguous float32 or float64 array: for the tests of its accuracy."""
     cdef int type_ = 0 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else 1
