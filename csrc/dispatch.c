@@ -3,6 +3,7 @@
 #include "dispatch.h"
 
 #include "losses/list.h"
+#include "losses/row_list.h"
 
 #include <stdio.h>
 
@@ -12,17 +13,20 @@
 #define HAVE_FORK 1
 #endif
 
-#define DECLARE(isa)                                                                           \
-    extern block_function run_block_f32_##isa, run_block_f64_##isa;                            \
-    extern const vmath_row vmath_table_f32_##isa[], vmath_table_f64_##isa[];                   \
-    extern double probe_f32_##isa(ptrdiff_t, const void *, const void *, void *, void *, int); \
-    extern double probe_f64_##isa(ptrdiff_t, const void *, const void *, void *, void *, int);
-#define SET(isa)                                                                                              \
-    {                                                                                                         \
-        #isa, { run_block_f32_##isa, run_block_f64_##isa }, { vmath_table_f32_##isa, vmath_table_f64_##isa }, \
-        {                                                                                                     \
-            probe_f32_##isa, probe_f64_##isa                                                                  \
-        }                                                                                                     \
+#define DECLARE_TYPE(suffix)                                                       \
+    extern block_function run_block_##suffix;                                      \
+    extern row_block_function run_row_block_##suffix;                              \
+    extern ptrdiff_t row_scratch_##suffix(const row_job *);                        \
+    extern const long_row_functions long_row_table_##suffix;                       \
+    extern const vmath_row vmath_table_##suffix[];                                 \
+    extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
+#define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
+#define BOTH_TYPES(name, isa) { name##_f32_##isa, name##_f64_##isa }
+#define SET(isa)                                                                                                     \
+    {                                                                                                                \
+        .name = #isa, .run = BOTH_TYPES(run_block, isa), .run_rows = BOTH_TYPES(run_row_block, isa),                 \
+        .row_scratch = BOTH_TYPES(row_scratch, isa), .long_rows = BOTH_TYPES(&long_row_table, isa),                  \
+        .vmath = BOTH_TYPES(vmath_table, isa), .probe = BOTH_TYPES(probe, isa),                                      \
     }
 
 #if defined(__x86_64__)
@@ -66,6 +70,11 @@ int fastloss_instruction_sets(const instruction_set **sets)
 #define ROW(name, parameters, curvatures, ...) { #name, parameters, 1, curvatures },
 #define ROW2(name, parameters, curvatures) { #name, parameters, 2, curvatures },
 const loss_row fastloss_losses[] = { POINTWISE_LOSSES(ROW, ROW2){ 0 } };
+
+#define SCALED 7
+#define NO_HESSIAN 8
+#define CLASSES(name, parameters, curvatures, kind, formula) { #name, parameters, 0, curvatures },
+const loss_row fastloss_row_losses[] = { ROW_LOSSES(CLASSES){ 0 } };
 
 /* Linux knows the cache that this processor shares; sysconf adds up those of all sockets on some machines. */
 static ptrdiff_t read_cache_size(void)

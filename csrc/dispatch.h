@@ -2,7 +2,7 @@
 #ifndef FASTLOSS_DISPATCH_H
 #define FASTLOSS_DISPATCH_H
 
-#include "job.h"
+#include "row_job.h"
 
 #ifdef _OPENMP
 #define FASTLOSS_OPENMP _OPENMP
@@ -24,16 +24,20 @@ typedef struct {
 typedef struct {
     const char *name;
     block_function *run[2];    /* by element type: FLOAT32, FLOAT64 */
+    row_block_function *run_rows[2];
+    ptrdiff_t (*row_scratch[2])(const row_job *); /* bytes for one thread */
+    const long_row_functions *long_rows[2];
     const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;
 
 typedef struct {
     const char *name;
-    int parameters, predictions, curvatures; /* bits: 1 majorizer, 2 fisher */
+    int parameters, predictions, curvatures; /* bits: 1 majorizer, 2 fisher, 4 scaled, 8 none at all */
 } loss_row;
 
 extern const loss_row fastloss_losses[]; /* ends with a NULL name */
+extern const loss_row fastloss_row_losses[];
 
 /* Usable ones, worst first; returns how many. */
 int fastloss_instruction_sets(const instruction_set **sets);

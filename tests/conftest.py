@@ -1,18 +1,31 @@
-"""Fixtures. A test with an argument `loss` runs for every parameter set, one with `default_loss` for the defaults."""
+"""Fixtures.
+
+A test with an argument `loss` runs for every parameter set of the pointwise losses, with `row_loss` for those of the
+row losses; `default_loss` and `default_row_loss` take default parameters.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from rows import default_row_losses, row_losses
 from support import default_losses, losses
 
 import fastloss as fl
 from fastloss._core import pointwise
 
+ARGUMENTS = {
+    "loss": losses,
+    "default_loss": default_losses,
+    "row_loss": row_losses,
+    "default_row_loss": default_row_losses,
+}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    explicit = {mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")}
-    for argument, objects in {"loss": losses, "default_loss": default_losses}.items():
+    marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    explicit = {name for given in marks for name in ([given] if isinstance(given, str) else given)}
+    for argument, objects in ARGUMENTS.items():
         if argument in metafunc.fixturenames and argument not in explicit:
             metafunc.parametrize(argument, objects(), ids=repr)
 

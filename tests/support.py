@@ -1,4 +1,4 @@
-"""What the tests share: every registered loss in many parameter sets, and random data inside its domains."""
+"""What the tests share: every pointwise loss in many parameter sets, and random data inside its domains."""
 
 from __future__ import annotations
 
@@ -63,9 +63,15 @@ def cases() -> list[Case]:
 
 
 @cache
+def pointwise_names() -> list[str]:
+    """Names of the losses with a prediction, or a fixed number of them, for each target."""
+    return [name for name in fl.list_losses() if isinstance(fl.get(name), fl.PointwiseLoss)]
+
+
+@cache
 def default_losses() -> list[fl.PointwiseLoss]:
-    """Each registered loss with default parameters, on its natural and on its raw scale."""
-    defaults = [fl.get(name) for name in fl.list_losses()]
+    """Each pointwise loss with default parameters, on its natural and on its raw scale."""
+    defaults = [fl.get(name) for name in pointwise_names()]
     return list(dict.fromkeys(loss for default in defaults for loss in (default, default.on_raw())))
 
 

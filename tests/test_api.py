@@ -15,10 +15,15 @@ import sys
 
 import numpy as np
 import pytest
+from rows import RowLoss, default_row_losses, draw_rows, n_classes, row_losses
+from support import default_losses, draw, losses
 
 import fastloss as fl
-from fastloss._domains import Interval, Labels
+from fastloss._domains import ClassLabels, Interval, Labels
 from fastloss._links import Link
+
+every_loss = pytest.mark.parametrize("loss", [*losses(), *row_losses()], ids=repr)
+every_default_loss = pytest.mark.parametrize("loss", [*default_losses(), *default_row_losses()], ids=repr)
 
 # ---- names ----------------------------------------------------------------------------------------------------------
 
@@ -89,7 +94,8 @@ def test_list_losses_searches_every_field() -> None:
 # ---- objects --------------------------------------------------------------------------------------------------------
 
 
-def test_copies_are_equal(loss) -> None:
+@every_loss
+def test_copies_are_equal(loss, rng) -> None:
     copies = [copy.copy(loss), copy.deepcopy(loss), eval(repr(loss), vars(fl).copy())]
     copies += [pickle.loads(pickle.dumps(loss, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
     copies += [fl.get(json.loads(json.dumps(loss.config(), allow_nan=False)))]
@@ -99,11 +105,11 @@ def test_copies_are_equal(loss) -> None:
         assert repr(other) == repr(loss)
         assert type(other) is type(loss)
         assert other.config() == loss.config()
-    y = np.ones(3)
-    f = np.full((3, 2)[: loss.n_predictions], 0.25)
+    y, f = draw_rows(loss, 20, n_classes(loss), rng) if isinstance(loss, RowLoss) else draw(loss, 20, rng)
     assert copies[3](y, f) == loss(y, f)
 
 
+@every_loss
 def test_different_losses_are_different(loss) -> None:
     assert loss != loss.info.name
     assert loss != fl.GaussianNLL(full=True, log_variance=True, eps=0.0) or type(loss) is fl.GaussianNLL
@@ -118,6 +124,7 @@ def test_losses_of_one_shape_of_parameters_are_not_confused() -> None:
     assert len({fl.Cauchy(c=2.0), fl.Welsch(c=2.0), fl.Cauchy(c=2.0), fl.Cauchy(c=2)}) == 2
 
 
+@every_loss
 def test_losses_are_immutable(loss) -> None:
     for name in (*(field.name for field in dataclasses.fields(loss)), "anything"):
         with pytest.raises(AttributeError):
@@ -126,9 +133,10 @@ def test_losses_are_immutable(loss) -> None:
         del loss._kernel
 
 
-def test_parameters_are_keyword_only_and_checked(default_loss) -> None:
-    cls = type(default_loss)
-    fields = dataclasses.fields(default_loss)
+@every_default_loss
+def test_parameters_are_keyword_only_and_checked(loss) -> None:
+    cls = type(loss)
+    fields = dataclasses.fields(loss)
     assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(cls).parameters.values())
     with pytest.raises(TypeError):
         cls(1.0)
@@ -190,9 +198,10 @@ def test_parameters_may_be_integers_and_numpy_scalars() -> None:
 # ---- metadata -------------------------------------------------------------------------------------------------------
 
 
+@every_loss
 def test_info(loss) -> None:
     info = loss.info
-    assert info.family in ("regression", "counts", "distributions", "binary")
+    assert info.family in ("regression", "counts", "distributions", "binary", "multiclass")
     assert info.differentiability in ("C0", "C1", "C2", "C-inf")
     assert info.outliers in ("low", "high", "redescending")
     assert info.proper in (None, True, False)
@@ -203,23 +212,29 @@ def test_info(loss) -> None:
     assert info.elicits
     assert re.search(r"\b1[6-9]\d\d\b|\b20\d\d\b", info.reference), "the reference has a year"
     assert isinstance(info.link, Link)
-    assert isinstance(info.y_domain, Interval | Labels)
-    assert all(isinstance(domain, Interval) for domain in loss.f_domains)
-    assert len(loss.f_domains) == loss.n_predictions
+    assert isinstance(info.y_domain, Interval | Labels | ClassLabels)
+    if isinstance(loss, RowLoss):
+        assert isinstance(info.f_domain, Interval)
+        assert loss.n_predictions == 0
+    else:
+        assert all(isinstance(domain, Interval) for domain in loss.f_domains)
+        assert len(loss.f_domains) == loss.n_predictions
     assert info.default_hessian == loss.default_hessian
-    assert loss.default_hessian in loss.hessian_policies
     assert loss.link == info.link
-    assert {"exact", "unit", "absolute_gradient"} <= set(loss.hessian_policies)
+    if type(loss) is not fl.CosineSimilarity:  # the one without
+        assert loss.default_hessian in loss.hessian_policies
+        assert {"exact", "unit", "absolute_gradient"} <= set(loss.hessian_policies)
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.convex = True
     hash(info)
 
 
-def test_docstrings(default_loss) -> None:
-    text = inspect.getdoc(type(default_loss)) or ""
+@every_default_loss
+def test_docstrings(loss) -> None:
+    text = inspect.getdoc(type(loss)) or ""
     for section in ("Examples\n---", "References\n---", ">>> "):
         assert section in text
-    for field in dataclasses.fields(default_loss):
+    for field in dataclasses.fields(loss):
         assert re.search(rf"^{field.name} : ", text, re.MULTILINE), f"{field.name} is documented"
 
 

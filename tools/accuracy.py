@@ -17,7 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support import cases
 
-from fastloss._core import pointwise as core
+from fastloss._core import machine as core
 
 TERMS = ("value", "gradient", "hessian")
 LIMITS = {np.float64: (1e-300, np.inf), np.float32: (1e-36, 1e37)}

@@ -83,9 +83,9 @@ def main() -> int:
     parser.add_argument("--markdown", action="store_true")
     arguments = parser.parse_args()
     if arguments.extension is None:
-        from fastloss._core import pointwise
+        from fastloss._core import machine
 
-        arguments.extension = pointwise.__file__
+        arguments.extension = machine.__file__
 
     found = kernels(arguments.extension)
     if not found:

@@ -64,8 +64,8 @@ class Methods(ABC):
         y_true : array_like
             Targets, of any real dtype and shape S.
         y_pred : array_like
-            Predictions, of shape S (S + (2,) for the distributions). float32 and float64 are computed as they are,
-            float16 in float32, integers in float64.
+            Predictions, of shape S (S + (2,) for the distributions, S + (K,) for K classes). float32 and float64 are
+            computed as they are, float16 in float32, integers in float64.
         sample_weight : array_like or float, optional
             Weights >= 0, of shape S or a scalar. A sample of weight 0 contributes exactly 0.
         reduction : {"mean", "sum", "none"}
@@ -144,7 +144,7 @@ class Methods(ABC):
             As for the call of the loss itself.
         hessian : str
             One of `hessian_policies`: ``"exact"``, ``"majorizer"`` (an upper bound, never negative), ``"fisher"``
-            (expected), ``"absolute_gradient"``, ``"unit"``.
+            (expected), ``"absolute_gradient"``, ``"unit"``, and for softmax cross-entropy ``"scaled"``.
         min_hessian : float, optional
             A floor, applied after weights and reduction; samples of weight 0 stay 0.
 
@@ -271,7 +271,7 @@ class Loss(Methods):
     _declared: ClassVar[dict[str, Any]]
 
     n_predictions: ClassVar[int] = 1
-    """Predictions per sample: 2 for the distributions, on a last axis of `y_pred`."""
+    """Predictions per sample, if not 1 on a last axis of `y_pred`: 2 for the distributions, 0 for any number."""
 
     @property
     def info(self) -> LossInfo:
@@ -303,7 +303,7 @@ class Loss(Methods):
     def f_domains(self) -> tuple[Domain, ...]:
         """Where each prediction of a sample may lie."""
         domain = self.info.f_domain
-        return domain if isinstance(domain, tuple) else (domain,) * self.n_predictions
+        return domain if isinstance(domain, tuple) else (domain,) * max(self.n_predictions, 1)
 
     def on_raw(self: Self) -> Self:
         """Return the same loss on the raw scale (logits, log-rates), which boosters and linear models need.
@@ -353,15 +353,7 @@ class Loss(Methods):
         if not np.isfinite(y).all():
             raise check.outside("y_true", "finite", y, np.isfinite(y))
         check.check_labels("y_true", y, self.info.y_domain)
-        w = np.ones_like(y)
-        if sample_weight is not None:
-            w = check.as_array("sample_weight", sample_weight).astype(np.float64)
-            if w.shape not in ((), np.shape(y_true)):
-                raise ValueError(f"sample_weight must be a scalar or have the shape {np.shape(y_true)}, got {w.shape}")
-            check.check_labels("sample_weight", w, Interval(0.0))
-            w = np.broadcast_to(w, np.shape(y_true)).ravel()
-        if not w.any():
-            raise ValueError("sample_weight must not sum to 0")
+        w = check.flat_weights(sample_weight, np.shape(y_true))
         keep = w > 0
         score = self._init_score(y[keep], w[keep])
         return score if isinstance(score, np.ndarray) else float(score)
@@ -396,8 +388,77 @@ class Loss(Methods):
         return _rebuild, (type(self), self._parameters())
 
 
+class KernelLoss(Loss):
+    """A loss whose parameters are the fields of a dataclass, and which a compiled kernel computes."""
+
+    _kernel: ClassVar[Any] = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "check" in field.metadata:
+                value = field.metadata["check"](field.name, getattr(self, field.name))
+                object.__setattr__(self, field.name, value)
+        self._check_parameters()
+        object.__setattr__(self, "_kernel", self._make_kernel())
+
+    def _check_parameters(self) -> None:
+        """Raise where parameters do not go together."""
+
+    def _formula(self) -> tuple[str, tuple[float, ...]]:
+        """Name of the formula in csrc/losses and its parameters."""
+        return self._declared["name"], tuple(self._parameters().values())
+
+    @abstractmethod
+    def _make_kernel(self) -> Any:
+        """The compiled loss, or None where the reference computes."""
+
+    @abstractmethod
+    def _prepare(self, want: int, *arguments: Any) -> check.Call:
+        """Convert the arguments of a call to what the kernel takes, or raise."""
+
+    @abstractmethod
+    def _violated(self, violation: Violation, y_true: Any, y_pred: Any, sample_weight: Any) -> ValueError:
+        """The error for what the kernel found."""
+
+    @property
+    def hessian_policies(self) -> tuple[str, ...]:
+        """The curvatures that `hessian=` accepts."""
+        return ("exact", "absolute_gradient", "unit") if self._kernel is None else self._kernel.curvatures
+
+    def _evaluate(
+        self,
+        want: int,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None,
+        reduction: str,
+        out: Any,
+        n_threads: int | None,
+        hessian: str = "exact",
+        min_hessian: float | None = None,
+    ) -> Any:
+        kernel = self._kernel
+        if kernel is None:
+            return self.reference._evaluate(
+                want, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian
+            )
+        if n_threads is not None:
+            n_threads = check.positive_integer("n_threads", n_threads)
+        policy: tuple[Any, ...] = ()
+        if want & HESSIAN:
+            policy = (check.curvature(self, hessian), check.floor(min_hessian))
+        result = kernel(want, y_true, y_pred, sample_weight, reduction, out, n_threads, *policy)
+        if result is UNREADY:
+            arguments = self._prepare(want, y_true, y_pred, sample_weight, reduction, out, n_threads)
+            y_true, y_pred, sample_weight = arguments[:3]
+            result = kernel(want, *arguments, *policy)
+        if type(result) is Violation:
+            raise self._violated(result, y_true, y_pred, sample_weight)
+        return result
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
-class PointwiseLoss(Loss):
+class PointwiseLoss(KernelLoss):
     """A loss of one target and one prediction per sample (two predictions for the distributions).
 
     To write your own, subclass it with a function `reference(y, f, **parameters)` that returns value, gradient and
@@ -416,7 +477,6 @@ class PointwiseLoss(Loss):
     """
 
     _users_reference: ClassVar[Any] = None
-    _kernel: ClassVar[Any] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -425,33 +485,14 @@ class PointwiseLoss(Loss):
             del cls.reference
             cls._declared = _UNDECLARED | {"name": snake_case(cls.__name__)}
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if "check" in field.metadata:
-                value = field.metadata["check"](field.name, getattr(self, field.name))
-                object.__setattr__(self, field.name, value)
-        self._check_parameters()
-        if self._users_reference is None:
-            object.__setattr__(self, "_kernel", self._make_kernel())
-
-    def _check_parameters(self) -> None:
-        """Raise where parameters do not go together."""
-
-    def _formula(self) -> tuple[str, tuple[float, ...]]:
-        """Name of the formula in csrc/losses and its parameters."""
-        return self._declared["name"], tuple(self._parameters().values())
-
-    def _make_kernel(self) -> Kernel:
+    def _make_kernel(self) -> Kernel | None:
+        if self._users_reference is not None:
+            return None
         name, parameters = self._formula()
         info, domain = self.info, self.info.y_domain
         y_range = (domain.low, domain.high, domain.low_open) if isinstance(domain, Interval) else (0.0, 1.0, False)
         f_ranges = [(d.low, d.high) for d in self.f_domains if isinstance(d, Interval)]
         return Kernel(name, parameters, info.y_domain.rule, y_range, f_ranges)
-
-    @property
-    def hessian_policies(self) -> tuple[str, ...]:
-        """The curvatures that `hessian=` accepts."""
-        return ("exact", "absolute_gradient", "unit") if self._kernel is None else self._kernel.curvatures
 
     @property
     def reference(self) -> Methods:
@@ -460,38 +501,11 @@ class PointwiseLoss(Loss):
 
         return Reference(self)
 
-    def _evaluate(
-        self,
-        want: int,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        sample_weight: ArrayLike | None,
-        reduction: str,
-        out: Any,
-        n_threads: int | None,
-        hessian: str = "exact",
-        min_hessian: float | None = None,
-    ) -> Any:
-        kernel = self._kernel
-        if kernel is None:
-            from .reference import Reference
+    def _prepare(self, want: int, *arguments: Any) -> check.Call:
+        return check.prepare(self, want, *arguments)
 
-            return Reference(self)._evaluate(
-                want, y_true, y_pred, sample_weight, reduction, out, n_threads, hessian, min_hessian
-            )
-        if n_threads is not None:
-            n_threads = check.positive_integer("n_threads", n_threads)
-        policy: tuple[Any, ...] = ()
-        if want & HESSIAN:
-            policy = (check.curvature(self, hessian), check.floor(min_hessian))
-        result = kernel(want, y_true, y_pred, sample_weight, reduction, out, n_threads, *policy)
-        if result is UNREADY:
-            arguments = check.prepare(self, want, y_true, y_pred, sample_weight, reduction, out, n_threads)
-            y_true, y_pred, sample_weight = arguments[:3]
-            result = kernel(want, *arguments, *policy)
-        if type(result) is Violation:
-            raise check.domain_error(self, result, y_true, y_pred, sample_weight)
-        return result
+    def _violated(self, violation: Violation, y_true: Any, y_pred: Any, sample_weight: Any) -> ValueError:
+        return check.domain_error(self, violation, y_true, y_pred, sample_weight)
 
 
 _UNDECLARED: dict[str, Any] = {

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ._base import Array, Methods, PointwiseLoss
-from ._core import pointwise as _core
+from ._core import machine as _core
 from ._domains import Domain, Interval, Labels
 from ._progress import Progress
 from ._registry import get, list_losses

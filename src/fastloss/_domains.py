@@ -59,7 +59,25 @@ class Labels:
         return "0 or 1, or -1 or 1" if self.signed else "0 or 1"
 
 
-Domain = Interval | Labels
+@dataclass(frozen=True)
+class ClassLabels:
+    """Indices of K classes, of any number type; K is the last axis of `y_pred`."""
+
+    @property
+    def rule(self) -> str:
+        """The kernels' name of the check."""
+        return "labels"
+
+    def contains(self, x: np.ndarray[Any, Any], n_classes: float = math.inf) -> np.ndarray[Any, Any]:
+        """Whether each element is a class index: never for NaN and fractions."""
+        whole = x == np.floor(x) if x.dtype.kind == "f" else True
+        return np.asarray((x >= 0) & (x < n_classes) & whole)
+
+    def __str__(self) -> str:
+        return "class indices 0 ... K - 1"
+
+
+Domain = Interval | Labels | ClassLabels
 
 REAL = Interval()
 NON_NEGATIVE = Interval(0.0)
@@ -67,3 +85,4 @@ POSITIVE = Interval(0.0, low_open=True)
 UNIT = Interval(0.0, 1.0)
 BINARY = Labels()
 SIGNED = Labels(signed=True)
+CLASSES = ClassLabels()

@@ -69,6 +69,102 @@ def gradient_root(loss: PointwiseLoss, y: Array, w: Array, low: float, high: flo
     return root(lambda s: float(np.sum(loss.gradient(y, np.full_like(y, s), w, reduction="sum"))), low, high)
 
 
+def centred_logits(log_p: Array) -> Array:
+    """Raw scores that sum to 0, for logarithms of probabilities up to a common summand; -inf is limited."""
+    z = np.maximum(log_p - np.max(log_p), -LARGEST_LOGIT)
+    return np.asarray(z - np.mean(z))
+
+
+def simplex_minimum(slope: Callable[[Array], Array], n: int) -> Array:
+    """Logarithms of the p on the simplex that minimise a separable convex function: all slopes are equal there.
+
+    `slope(log p)` holds minus the derivatives with respect to p, each of which falls where its p grows: for every
+    common slope the p follow by bisection, and the common slope is the one at which they sum to 1.
+    """
+
+    def at(common: float) -> Array:
+        low, high = np.full(n, -LARGEST_LOGIT), np.zeros(n)
+        for _ in range(64):
+            middle = 0.5 * low + 0.5 * high
+            above = slope(middle) > common
+            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        return high
+
+    def excess(common: float) -> float:
+        u = np.sort(at(common))
+        return -float(np.sum(np.exp(u[:-1])) + np.expm1(u[-1]))
+
+    return at(root(excess, float(np.min(slope(np.zeros(n)))), float(np.max(slope(np.full(n, -LARGEST_LOGIT))))))
+
+
+def jensen_shannon_centre(t: Array, w: Array) -> Array:
+    """Logarithms of the q that minimises the weighted sum of JS(t_i, q).
+
+    JS(t, q) is the smallest (KL(t, m) + KL(q, m)) / 2 over m, convex in m and q together: minimise in turn, m_i is
+    (t_i + q) / 2 and q the normalised geometric mean of the m_i.
+    """
+    q = w @ t / np.sum(w)
+    for _ in range(1000):
+        log_q = w @ np.log((t + np.maximum(q, np.exp(-LARGEST_LOGIT))) / 2) / np.sum(w)
+        previous, q = q, np.exp(log_q) / np.sum(np.exp(log_q))
+        if np.max(np.abs(q - previous)) <= 1e-15:
+            break
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(q))
+
+
+def margin_levels(a: Array) -> Array:
+    """The f that minimise sum a_i max(0, 1 - f_i + f_j) over all pairs i != j.
+
+    The f are integers (the constraints are differences, a totally unimodular system), fall with falling a, and skip
+    no integer. A pair costs a_i + a_j on one level and a_j (1 + d) if j is d > 0 levels lower. A new level at position
+    s of the falling order, where the one above began at r, lowers all behind it: this adds s sum_{j >= s} a_j
+    - (n - s) sum_{r <= i < s} a_i. The best sequence of beginnings follows by dynamic programming.
+    """
+    n, order = len(a), np.argsort(-a, kind="stable")
+    before = np.concatenate([[0.0], np.cumsum(a[order])])
+    best, above = np.zeros(n), np.zeros(n, int)
+    for s in range(1, n):
+        cost = best[:s] + s * (before[n] - before[s]) - (n - s) * (before[s] - before[:s])
+        above[s] = np.argmin(cost)
+        best[s] = cost[above[s]]
+    depth = np.zeros(n)
+    s = int(np.argmin(best))
+    while s > 0:
+        depth[s:] += 1
+        s = int(above[s])
+    f = np.empty(n)
+    f[order] = -depth
+    return f
+
+
+def squared_margin_minimum(a: Array) -> Array:
+    """The f that minimise sum a_i max(0, 1 - f_i + f_j)^2 over all pairs i != j: Newton on a piecewise quadratic."""
+
+    def violations(f: Array) -> Array:
+        u: Array = np.maximum(1 - f[:, None] + f, 0.0)
+        np.fill_diagonal(u, 0.0)
+        return u
+
+    f = np.zeros(len(a))
+    u = violations(f)
+    for _ in range(100):
+        pull = a[:, None] * u
+        gradient = pull.sum(axis=0) - pull.sum(axis=1)
+        pairs = a[:, None] * (u > 0)
+        pairs = pairs + pairs.T
+        hessian = np.diag(pairs.sum(axis=0)) - pairs
+        step = np.linalg.lstsq(hessian, -gradient, rcond=None)[0]
+        value, size = np.sum(pull * u), 1.0
+        while size > 2.0**-40 and np.sum(a[:, None] * violations(f + size * step) ** 2) > value:
+            size /= 2
+        f = f + size * step
+        u = violations(f)
+        if np.max(np.abs(size * step)) <= 1e-14:
+            break
+    return f
+
+
 def limited_log(x: float) -> float:
     """Logarithm, with its infinities replaced."""
     if not 0 < x < np.inf:

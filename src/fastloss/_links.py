@@ -54,14 +54,44 @@ def _on_columns(first: Callable[[Array], Array], second: Callable[[Array], Array
     return lambda x: np.stack([first(x[..., 0]), second(x[..., 1])], axis=-1)
 
 
+def _softmax_parts(z: Array) -> tuple[Array, Array, Array]:
+    """A row minus its maximum (0 at a single one, even if infinite), its exponential, and its sum but for a maximum."""
+    largest = z.max(axis=-1, keepdims=True)
+    single = (z == largest) & (np.sum(z == largest, axis=-1, keepdims=True) == 1)
+    difference = np.where(single, 0, z - largest)
+    e = np.exp(difference)
+    others = e.copy()
+    np.put_along_axis(others, z.argmax(axis=-1, keepdims=True), 0, axis=-1)
+    return difference, e, others.sum(axis=-1, keepdims=True)
+
+
+def _softmax(z: Array) -> Array:
+    _, e, rest = _softmax_parts(z)
+    return np.asarray(e / (1 + rest))
+
+
+def _log_softmax(z: Array) -> Array:
+    difference, _, rest = _softmax_parts(z)
+    return difference - np.log1p(rest)
+
+
+def _centred(log_p: Array) -> Array:
+    """Logits that sum to 0; an entry of -inf stays, beside finite ones that do."""
+    finite = np.isfinite(log_p)
+    count = np.sum(finite, axis=-1, keepdims=True, dtype=log_p.dtype)
+    return np.asarray(log_p - np.sum(log_p, axis=-1, keepdims=True, where=finite) / count)
+
+
 IDENTITY = Link("identity", lambda x: x, lambda x: x)
 LOG = Link("log", np.log, np.exp)
 LOGIT = Link("logit", _logit, _sigmoid)
 HALF_LOGIT = Link("half_logit", lambda p: _logit(p) / 2, lambda x: _sigmoid(2 * x))
 IDENTITY_LOG = Link("identity, log", _on_columns(np.asarray, np.log), _on_columns(np.asarray, np.exp))
 LOG_LOG = Link("log, log", np.log, np.exp)
+SOFTMAX = Link("softmax", lambda p: _centred(np.log(p)), _softmax)
+LOG_SOFTMAX = Link("log_softmax", _centred, _log_softmax)
 
-_LINKS = {link.name: link for link in (IDENTITY, LOG, LOGIT, HALF_LOGIT, IDENTITY_LOG, LOG_LOG)}
+_LINKS = {link.name: link for link in (IDENTITY, LOG, LOGIT, HALF_LOGIT, IDENTITY_LOG, LOG_LOG, SOFTMAX, LOG_SOFTMAX)}
 
 
 def _by_name(name: str) -> Link:

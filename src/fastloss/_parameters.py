@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from ._validation import flag as check_flag
-from ._validation import one_of, real_number
+from ._validation import integer as check_integer
+from ._validation import one_of, real_number, real_numbers
 
 
 def _parameter(default: Any, check: Callable[[str, Any], Any]) -> Any:
@@ -31,6 +33,29 @@ def number(
         return real_number(name, value, gt=gt, ge=ge, lt=lt, le=le, nonzero=nonzero, infinite=infinite)
 
     return _parameter(default, check)
+
+
+def numbers(
+    default: tuple[float, ...] = (),
+    *,
+    gt: float = -math.inf,
+    ge: float = -math.inf,
+    lt: float = math.inf,
+    or_number: bool = False,
+) -> Any:
+    """Real numbers within bounds, at least one, kept as a tuple; or a single one, if `or_number`."""
+
+    def check(name: str, value: Any) -> Any:
+        if or_number and isinstance(value, Real):
+            return real_number(name, value, gt=gt, ge=ge, lt=lt)
+        return real_numbers(name, value, gt=gt, ge=ge, lt=lt)
+
+    return _parameter(default, check)
+
+
+def integer(default: int = 0) -> Any:
+    """An integer."""
+    return _parameter(default, check_integer)
 
 
 def optional(declared: Any) -> Any:

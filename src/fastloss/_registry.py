@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 from ._domains import Domain
 from ._links import Link
-from ._parameters import choice, flag, number, optional
+from ._parameters import choice, flag, integer, number, numbers, optional
 
 if TYPE_CHECKING:
     from ._base import Loss
@@ -30,7 +30,7 @@ class LossInfo:
     aliases : tuple of str
         Further names that `fastloss.get` knows.
     family : str
-        ``"regression"``, ``"counts"``, ``"distributions"`` or ``"binary"``.
+        ``"regression"``, ``"counts"``, ``"distributions"``, ``"binary"`` or ``"multiclass"``.
     formula : str
         The value of one sample, with y = y_true, f = y_pred, r = f - y.
     convex : bool
@@ -38,19 +38,20 @@ class LossInfo:
     differentiability : str
         ``"C0"`` (continuous), ``"C1"``, ``"C2"``, ``"C-inf"``.
     lipschitz : float
-        Largest absolute slope in y_pred; ``inf`` if there is none.
+        Largest absolute slope in y_pred, for a row of predictions the largest 2-norm of the gradient (or a bound for
+        it) where the shares of a dense target sum to 1; ``inf`` if there is none.
     outliers : str
         Influence of a far target: ``"low"`` (bounded), ``"high"`` (unbounded), ``"redescending"`` (fades to 0).
     proper : bool or None
         Whether it is a proper scoring rule; None for point predictions.
     elicits : str
         What the best prediction is: mean, median, quantile ...
-    y_domain, f_domain : Interval or Labels
+    y_domain, f_domain : Interval, Labels or ClassLabels
         Allowed targets, and allowed finite predictions (a tuple of two where a sample has two predictions).
     link : Link
         Between the natural scale and the raw one.
     default_hessian : str
-        The curvature that boosters should use.
+        The curvature that boosters should use; empty if the loss has no hessian.
     reference : str
         The source in the literature.
     """
@@ -81,7 +82,11 @@ def snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(number, flag, choice, optional))
+@dataclass_transform(
+    frozen_default=True,
+    kw_only_default=True,
+    field_specifiers=(number, numbers, integer, flag, choice, optional),
+)
 def loss(**info: Any) -> Callable[[type[L]], type[L]]:
     """Make a class a frozen, keyword-only dataclass and enter it into the registry.
 
@@ -191,9 +196,11 @@ def _matches(info: LossInfo, name: str, wanted: Any) -> bool:
 
 
 def encoded(value: Any) -> Any:
-    """A parameter as JSON has it: infinities as text."""
+    """A parameter as JSON has it: infinities as text, tuples as lists."""
+    if isinstance(value, tuple):
+        return [encoded(entry) for entry in value]
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _decoded(value: Any) -> Any:
-    return float(value) if value in ("inf", "-inf") else value
+    return float(value) if isinstance(value, str) and value in ("inf", "-inf") else value

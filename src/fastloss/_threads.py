@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-from ._core import pointwise as _core
+from ._core import machine as _core
 from ._validation import positive_integer
 
 _setting: int | None = None

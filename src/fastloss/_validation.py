@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ._core.pointwise import CURVATURES, REDUCTIONS, Violation
-from ._domains import Domain, Interval, Labels
+from ._domains import CLASSES, UNIT, ClassLabels, Domain, Interval, Labels
 
 if TYPE_CHECKING:
     from ._base import Loss
+    from ._rows import RowLoss
 
 Array = np.ndarray[Any, Any]
+Call = tuple[Array, Array, Array | None, str, Any, int | None]
 
 VALUE, GRADIENT, HESSIAN = 1, 2, 4
 OUTPUTS = {"value": VALUE, "gradient": GRADIENT, "hessian": HESSIAN}
@@ -35,18 +38,42 @@ def real_number(
     le: float = math.inf,
     nonzero: bool = False,
     infinite: bool = False,
+    where: str = "",
 ) -> float:
-    """A float within bounds."""
+    """A float within bounds; `where` ends the messages."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}")
+        raise TypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}{where}")
     x = float(value)
     bounds = [f"> {gt:g}" if gt > -math.inf else f">= {ge:g}" if ge > -math.inf else ""]
     bounds += [f"< {lt:g}" if lt < math.inf else f"<= {le:g}" if le < math.inf else "", "!= 0" if nonzero else ""]
     wanted = " and ".join(filter(None, bounds))
     inside = (x > gt or gt == -math.inf) and (x < lt or lt == math.inf) and ge <= x <= le and not (nonzero and x == 0)
     if math.isnan(x) or (math.isinf(x) and not infinite) or not inside:
-        raise ValueError(f"{name} must be {wanted or 'finite'}, got {value!r}")
+        raise ValueError(f"{name} must be {wanted or 'finite'}, got {value!r}{where}")
     return x
+
+
+def real_numbers(name: str, value: Any, **bounds: Any) -> tuple[float, ...]:
+    """A tuple of floats within bounds, of at least one entry, from an ordered collection."""
+    try:
+        if isinstance(value, (str, bytes, Mapping, Set)):
+            raise TypeError
+        entries = tuple(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of numbers, got {value!r}") from None
+    if not entries:
+        raise ValueError(f"{name} must have at least one entry, got {value!r}")
+    return tuple(real_number(name, x, where=f" at index {k}", **bounds) for k, x in enumerate(entries))
+
+
+def integer(name: str, value: Any) -> int:
+    """An integer of 64 bits."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be an integer, got {value!r} of type {type(value).__name__}")
+    i = int(value)
+    if not -(2**63) <= i < 2**63:
+        raise ValueError(f"{name} must be an integer of 64 bits, got {i}")
+    return i
 
 
 def flag(name: str, value: Any) -> bool:
@@ -76,6 +103,8 @@ def positive_integer(name: str, value: Any) -> int:
 def curvature(loss: Loss, policy: Any) -> int:
     """Number of a hessian policy, which the loss must have."""
     policies = loss.hessian_policies
+    if not policies:
+        raise ValueError(f"{loss!r} has no hessian")
     if policy not in policies:
         raise ValueError(f"hessian must be one of {', '.join(map(repr, policies))} for {loss!r}, got {policy!r}")
     return CURVATURES.index(policy)
@@ -121,30 +150,142 @@ def as_array(name: str, x: Any) -> Array:
 
 def prepare(
     loss: Loss, want: int, y_true: Any, y_pred: Any, sample_weight: Any, reduction: Any, out: Any, n_threads: Any
-) -> tuple[Array, Array, Array | None, str, Any, int | None]:
+) -> Call:
     """Convert the arguments of a call to what kernels take, or raise."""
-    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
-        raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
-    if n_threads is not None:
-        n_threads = positive_integer("n_threads", n_threads)
+    n_threads = check_options(reduction, n_threads)
     y, f = as_array("y_true", y_true), as_array("y_pred", y_pred)
     expected = y.shape + (2,) * (loss.n_predictions - 1)
     if f.shape != expected:
         last = f" (the last axis holds the {loss.n_predictions} parameters)" if loss.n_predictions > 1 else ""
         raise ValueError(f"y_pred must have the shape {expected}{last} to match y_true, got {f.shape}")
+    w, out = check_outer(want, y.shape, f.shape, sample_weight, reduction, out)
+    return y, f, w, reduction, out, n_threads
+
+
+def prepare_rows(
+    loss: RowLoss, want: int, y_true: Any, y_pred: Any, sample_weight: Any, reduction: Any, out: Any, n_threads: Any
+) -> Call:
+    """Convert the arguments of a call to what the kernels of rows take, or raise; one-hot rows become labels."""
+    n_threads = check_options(reduction, n_threads)
+    y, f = as_array("y_true", y_true), as_array("y_pred", y_pred)
+    check_row_shapes(loss, y.shape, f.shape)
+    w, out = check_outer(want, f.shape[:-1], f.shape, sample_weight, reduction, out)
+    if loss.one_hot and y.ndim == f.ndim:
+        y = labels_of_one_hot("y_true", y)
+    return y, f, w, reduction, out, n_threads
+
+
+def check_options(reduction: Any, n_threads: Any) -> int | None:
+    """The number of threads; raise for it or a bad reduction."""
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}, got {reduction!r}")
+    return None if n_threads is None else positive_integer("n_threads", n_threads)
+
+
+def check_outer(
+    want: int, shape: tuple[int, ...], f_shape: tuple[int, ...], sample_weight: Any, reduction: str, out: Any
+) -> tuple[Array | None, Any]:
+    """Weights and `out` for samples of the given shape; raise where the mean is over nothing."""
     w = None
     if sample_weight is not None:
         w = as_array("sample_weight", sample_weight)
-        if w.shape not in ((), y.shape):
-            raise ValueError(f"sample_weight must be a scalar or have the shape {y.shape} of y_true, got {w.shape}")
+        if w.shape not in ((), shape):
+            raise ValueError(f"sample_weight must be a scalar or have the shape {shape} of y_true, got {w.shape}")
     if out is not None:
-        out = check_out(want, reduction, out, y.shape, f.shape)
+        out = check_out(want, reduction, out, shape, f_shape)
     if reduction == "mean":
-        if y.size == 0:
+        if math.prod(shape) == 0:
             raise ValueError("y_true must not be empty for reduction='mean': the mean over nothing is undefined")
         if w is not None and (w >= 0).all() and not w.any():
             raise ValueError("sample_weight must not sum to 0 for reduction='mean'")
-    return y, f, w, reduction, out, n_threads
+    return w, out
+
+
+def check_row_shapes(loss: RowLoss, y: tuple[int, ...], f: tuple[int, ...]) -> None:
+    """Raise unless the shapes of y_true, y_pred and the parameters of the loss go together."""
+    if not f or f[-1] == 0:
+        raise ValueError(f"y_pred must have a last axis of at least one entry, got the shape {f}")
+    dense = loss.targets in ("dense", "vectors") or (loss.targets == "both" and len(y) == len(f))
+    if dense and len(y) != len(f):
+        raise ValueError(f"y_true must have the shape {f} of y_pred, got {y}")
+    if dense and y != f:
+        raise ValueError(f"y_pred must have the shape {y} to match y_true, got {f}")
+    if not dense and y != f[:-1]:
+        expected = f"({', '.join([*map(str, y), 'K'])}{'' if y else ','})"
+        holds = "" if loss.targets == "values" else ", which holds class indices"
+        raise ValueError(f"y_pred must have the shape {expected} to match y_true {y}{holds}, got {f}")
+    if dense and loss.ignored is not None:
+        raise ValueError(f"ignore_index must be None for dense targets (y_true of shape {y}), got {loss.ignored}")
+    check_class_vector(loss, f[-1])
+
+
+def check_class_vector(loss: RowLoss, n_classes: int) -> None:
+    """Raise unless a parameter with an entry for each class has that many."""
+    entries = getattr(loss, loss.class_vector, None)
+    if isinstance(entries, tuple) and len(entries) != n_classes:
+        nouns = "quantiles" if loss.targets == "values" else "classes"
+        raise ValueError(
+            f"{loss.class_vector} must have one entry for each of the {n_classes} {nouns} of y_pred, got {len(entries)}"
+        )
+
+
+def labels_of_one_hot(name: str, y: Array) -> Array:
+    """The class indices of one-hot rows."""
+    ok = ((y == 0) | (y == 1)).all(axis=-1) & (np.count_nonzero(y, axis=-1) == 1)
+    if not ok.all():
+        raise outside(name, "one-hot (exactly one 1 on the last axis, else 0)", y, ok)
+    return np.asarray(y.argmax(axis=-1))
+
+
+def prepare_constant(loss: RowLoss, y_true: Any, sample_weight: Any, n_classes: Any) -> tuple[Array, Array, int]:
+    """Targets, float64 and with one axis for all rows, positive weights, and K, for a constant row of predictions."""
+    y = as_array("y_true", y_true)
+    dense = loss.targets in ("dense", "vectors") or (loss.targets == "both" and y.ndim > 1)
+    if y.size == 0:
+        raise ValueError("y_true must not be empty: the minimiser over nothing is undefined")
+    if dense and y.ndim == 0:
+        raise ValueError("y_true must have a last axis with a number for each class, got a scalar")
+    shape = y.shape[:-1] if dense else y.shape
+    w = flat_weights(sample_weight, shape)
+
+    entries = getattr(loss, loss.class_vector, None)
+    known = y.shape[-1] if dense else len(entries) if isinstance(entries, tuple) else None
+    k = known if n_classes is None else positive_integer("n_classes", n_classes)
+    if known is not None and k != known:
+        raise ValueError(f"n_classes must be {known} for {loss!r} and these targets, got {k}")
+    counts = np.ones(shape, bool) if dense or loss.ignored is None else y != loss.ignored
+    if k is None:
+        ok = ~counts | CLASSES.contains(y)
+        if not ok.all():
+            raise outside("y_true", "an integer >= 0", y, ok)
+        k = int(np.max(y, where=counts, initial=0)) + 1
+    check_class_vector(loss, k)
+    expected, ok = row_targets(loss, y, (*shape, k), np.float64)
+    ok &= np.isfinite(y) | ((loss.targets == "dense") & (y == -math.inf))  # -inf: the logarithm of a share of 0
+    if not ok.all():
+        raise outside("y_true", "finite" if expected == "real" else expected, y, ok)
+
+    keep = counts.ravel() & (w > 0)
+    if not keep.any():
+        raise ValueError("y_true must hold a row of positive weight: all are ignored or weigh 0")
+    y = y.reshape(len(w), -1)[keep] if dense else y.ravel()[keep]
+    if loss.one_hot and dense:
+        y = labels_of_one_hot("y_true", y)
+    return y.astype(np.float64), w[keep], k
+
+
+def flat_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
+    """One float64 weight for each sample of the given shape; not all 0."""
+    w = np.ones(shape)
+    if sample_weight is not None:
+        w = as_array("sample_weight", sample_weight).astype(np.float64)
+        if w.shape not in ((), shape):
+            raise ValueError(f"sample_weight must be a scalar or have the shape {shape}, got {w.shape}")
+        check_labels("sample_weight", w, Interval(0.0))
+        w = np.broadcast_to(w, shape)
+    if not w.any():
+        raise ValueError("sample_weight must not sum to 0")
+    return w.ravel()
 
 
 def check_out(want: int, reduction: str, out: Any, y_shape: tuple[int, ...], f_shape: tuple[int, ...]) -> Any:
@@ -203,6 +344,51 @@ def domain_error(loss: Loss, violation: Violation, y: Any, f: Any, w: Any) -> Va
     return ValueError("y_true must hold one kind of negative label, got both 0 and -1")
 
 
+def check_rows(loss: RowLoss, y: Array, f: Array, w: Array | None) -> None:
+    """Raise unless every element of matching arguments lies in its domain."""
+    for error in row_errors(loss, y, f, w):
+        raise error
+
+
+def row_error(loss: RowLoss, y: Any, f: Any, w: Any) -> ValueError:
+    """The error for what a kernel of rows found."""
+    w = None if w is None else as_array("sample_weight", w)
+    return next(row_errors(loss, as_array("y_true", y), as_array("y_pred", f), w), nothing_counts(loss))
+
+
+def nothing_counts(loss: RowLoss) -> ValueError:
+    """The error for a mean over rows that are all ignored or weigh 0."""
+    ignored = "" if loss.ignored is None else f"all have the ignore_index {loss.ignored} or "
+    return ValueError(f"y_true must hold a row that counts for reduction='mean': {ignored or 'all '}weigh 0")
+
+
+def row_errors(loss: RowLoss, y: Array, f: Array, w: Array | None) -> Iterator[ValueError]:
+    """An error for each argument with an element outside its domain."""
+    real = np.float32 if f.dtype in (np.float32, np.float16) else np.float64
+    (domain,) = loss.f_domains
+    with np.errstate(over="ignore"):
+        checks = [("y_true", y, *row_targets(loss, y, f.shape, real))]
+        checks += [("y_pred", f, str(domain), domain.contains(f.astype(real)) | ~np.isfinite(f))]
+        if w is not None:
+            checks.insert(0, ("sample_weight", w, ">= 0 and finite", Interval(0.0).contains(w.astype(real))))
+    for name, x, expected, ok in checks:
+        if not ok.all():
+            yield outside(name, expected, x, ok)
+
+
+def row_targets(loss: RowLoss, y: Array, f_shape: tuple[int, ...], real: Any) -> tuple[str, Array]:
+    """What targets of the given predictions must be, and which are."""
+    domain = loss.info.y_domain
+    if isinstance(domain, ClassLabels) and y.ndim < len(f_shape):
+        k = f_shape[-1]
+        expected, ok = f"an integer in [0, {k})", domain.contains(y, k)
+        if loss.ignored is None:
+            return expected, ok
+        return f"{expected}, or the ignore_index {loss.ignored}", ok | (y == loss.ignored)
+    dense = UNIT if isinstance(domain, ClassLabels) else domain
+    return str(dense), dense.contains(y.astype(real))
+
+
 def check_labels(name: str, y: Array, domain: Domain) -> None:
     """Raise unless every element lies in the domain."""
     ok = domain.contains(y)
@@ -213,9 +399,9 @@ def check_labels(name: str, y: Array, domain: Domain) -> None:
 
 
 def outside(name: str, expected: str, x: Array, ok: Array) -> ValueError:
-    """The error for the first element that is not `ok`."""
-    if x.ndim == 0:
+    """The error for the first element (or row, where `ok` has one axis less) that is not `ok`."""
+    if ok.ndim == 0:
         return ValueError(f"{name} must be {expected}, got {x[()]!s}")
-    index = tuple(int(k) for k in np.unravel_index(int(np.argmin(ok)), x.shape))
+    index = tuple(int(k) for k in np.unravel_index(int(np.argmin(ok)), ok.shape))
     where = index[0] if len(index) == 1 else index
     return ValueError(f"{name} must be {expected}, got {x[index]!s} at index {where}")

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from ._core import pointwise as _core
+from ._core import machine as _core
 from ._threads import get_num_threads
 
 __version__ = version("fastloss")

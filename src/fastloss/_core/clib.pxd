@@ -32,6 +32,30 @@ cdef extern from "job.h" nogil:
         int status
     ctypedef void block_function(const job *, Py_ssize_t, partial *) noexcept nogil
 
+cdef extern from "row_job.h" nogil:
+    enum: SEGMENT
+    ctypedef enum target_form:
+        LABEL_ROWS, DENSE_ROWS, VALUE_ROWS, VECTOR_ROWS
+    ctypedef struct row_job:
+        job lead
+        Py_ssize_t classes, rows, vector_size, ignore_index
+        Py_ssize_t class_stride[9]
+        int native[9]
+        int across, has_ignore_index, counted, unit_range, policy, pad_with_target
+        target_form form
+        double smoothing, hessian_factor, pad, y_pad
+        const void *vector
+    ctypedef void row_block_function(const row_job *, Py_ssize_t, char *, partial *) noexcept nogil
+    ctypedef struct long_row_functions:
+        Py_ssize_t (*size)(const row_job *) noexcept nogil
+        void (*open)(const row_job *, Py_ssize_t, char *, void *, partial *) noexcept nogil
+        Py_ssize_t (*segments)(const void *) noexcept nogil
+        int (*has_phase)(const void *, int) noexcept nogil
+        void (*run "pass")(void *, int, Py_ssize_t) noexcept nogil
+        void (*close)(void *, int) noexcept nogil
+        void (*write)(void *, Py_ssize_t) noexcept nogil
+        void (*finish)(void *, partial *) noexcept nogil
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
@@ -39,12 +63,16 @@ cdef extern from "dispatch.h" nogil:
     ctypedef struct instruction_set:
         const char *name
         block_function *run[2]
+        row_block_function *run_rows[2]
+        Py_ssize_t (*row_scratch[2])(const row_job *) noexcept nogil
+        const long_row_functions *long_rows[2]
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:
         const char *name
         int parameters, predictions, curvatures
     const loss_row fastloss_losses[]
+    const loss_row fastloss_row_losses[]
     int fastloss_instruction_sets(const instruction_set **sets)
     Py_ssize_t fastloss_cache_size()
     void fastloss_note_threads()

@@ -4,6 +4,8 @@
 cimport numpy as cnp
 from fastloss._core.clib cimport *
 
+import numpy as np
+
 cnp.import_array()
 
 
@@ -187,3 +189,42 @@ cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) 
     """Whether writing `out` block by block could change what is still to be read: overlaps of another layout."""
     return (w is not None and overlaps(out, w) or overlaps(out, y) and not same_layout(out, y)
             or overlaps(out, f) and not same_layout(out, f))
+
+
+cdef int take_outputs(int arrays, int type_, cnp.ndarray like_value, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, out,
+                      list results, list targets) except -2:
+    """Arrays for value, gradient and hessian, as the bits of `arrays` say: the caller's, or fresh ones.
+
+    `results` gets what the caller sees, `targets` what kernels write: a fresh array stands in for one of the caller that
+    cannot be written block by block. Returns -1 if `out` does not fit, 1 if an output is written over an input, else 0.
+    """
+    cdef int k, index = 0, aliased = 0
+    cdef cnp.ndarray like, target, given
+    if out is not None and type(out) is not tuple:
+        out = (out,)
+    if out is not None and len(<tuple>out) != (arrays & 1) + (arrays >> 1 & 1) + (arrays >> 2):
+        return -1
+    for k in range(3):
+        if not arrays >> k & 1:
+            continue
+        like = f if k else like_value
+        item = None if out is None else (<tuple>out)[index]
+        index += 1
+        if item is None:
+            target = results[k] = cnp.PyArray_EMPTY(
+                cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), cnp.NPY_FLOAT if type_ == FLOAT32 else cnp.NPY_DOUBLE,
+                cnp.PyArray_IS_F_CONTIGUOUS(like) and not cnp.PyArray_IS_C_CONTIGUOUS(like))
+        else:
+            if not can_hold(item, like):
+                return -1
+            given = target = item
+            for other in results:
+                if other is not None and overlaps(given, other) and np.shares_memory(given, other):
+                    return -1
+            results[k] = given
+            if not writable_in_place(given) or clashes(given, y, f, w):
+                target = np.empty_like(like, dtype=np.float64 if given.itemsize == 8 else np.float32, subok=False)
+            elif overlaps(given, y) or overlaps(given, f):
+                aliased = 1
+        targets[k] = target
+    return aliased

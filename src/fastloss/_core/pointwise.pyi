@@ -1,26 +1,8 @@
-from collections.abc import Callable
 from typing import Any, Final, final
-
-import numpy as np
 
 UNREADY: Final[object]
 CURVATURES: Final[tuple[str, ...]]
 REDUCTIONS: Final[tuple[str, ...]]
-
-def use_thread_policy(policy: Callable[[int | None, int], int]) -> None: ...
-def instruction_sets() -> tuple[str, ...]: ...
-def instruction_set_in_use() -> str: ...
-def use_instruction_set(name: str) -> None: ...
-def openmp() -> int: ...
-def compiler() -> str: ...
-def vmath(name: str, x: np.ndarray[Any, Any], isa: str) -> np.ndarray[Any, Any]: ...
-def probe(
-    y: np.ndarray[Any, Any],
-    f: np.ndarray[Any, Any],
-    outputs: tuple[np.ndarray[Any, Any], ...] = (),
-    n_threads: int = 1,
-    stream: bool = False,
-) -> float: ...
 
 @final
 class Violation:
@@ -28,6 +10,8 @@ class Violation:
     y_pred: bool
     sample_weight: bool
     mixed_labels: bool
+    empty: bool
+    def __init__(self, status: int, empty: bool = False) -> None: ...
 
 @final
 class Kernel:

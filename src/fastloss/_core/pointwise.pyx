@@ -10,18 +10,20 @@ cimport cython
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
-from libc.math cimport NAN, fabs
+from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 
 from fastloss._core.clib cimport *
-from fastloss._core.layout cimport can_hold, choose_axes, clashes, describe, match, overlaps, writable_in_place
+from fastloss._core.layout cimport choose_axes, describe, match, take_outputs
+from fastloss._core.machine cimport cache_size, kernels, pointwise_losses, threads_for
+from fastloss._core.partials cimport fold, settle, total, violated
 
 import numpy as np
 
 cnp.import_array()
 
 UNREADY = object()
-CURVATURES = ("exact", "majorizer", "fisher", "absolute_gradient", "unit")
+CURVATURES = ("exact", "majorizer", "fisher", "absolute_gradient", "unit", "scaled")
 REDUCTIONS = ("mean", "sum", "none")
 LABEL_RULES = {"any": ANY, "interval": INTERVAL, "binary": BINARY, "signed": SIGNED}
 
@@ -30,29 +32,19 @@ cdef enum:
     SLAB = 32768            # blocks between two looks at pending signals
     SMALL = 4096            # samples: below, releasing the GIL costs more than it gives
 
-include "machine.pxi"
-
 cdef dict ROWS = {}
 cdef int row = 0
-while fastloss_losses[row].name != NULL:
-    ROWS[fastloss_losses[row].name.decode()] = row
+while pointwise_losses()[row].name != NULL:
+    ROWS[pointwise_losses()[row].name.decode()] = row
     row += 1
-
-cdef object thread_policy = None
-
-
-def use_thread_policy(policy):
-    """Let `policy(n_threads, most)` say how many threads a large call uses, whose work is worth `most` of them."""
-    global thread_policy
-    thread_policy = policy
-
 
 @cython.final
 cdef class Violation:
-    """A value outside its domain: bits say in which argument."""
-    cdef readonly bint y_true, y_pred, sample_weight, mixed_labels
+    """A value outside its domain: bits say in which argument; or (empty) no sample counts, for a mean."""
+    cdef readonly bint y_true, y_pred, sample_weight, mixed_labels, empty
 
-    def __init__(self, int status):
+    def __init__(self, int status, bint empty=False):
+        self.empty = empty
         self.y_true = status & BAD_Y
         self.y_pred = status & (BAD_F | BAD_F2)
         self.sample_weight = status & BAD_W
@@ -75,9 +67,9 @@ cdef class Kernel:
         cdef int k
         self.name = name
         self.base.row = ROWS[name]
-        cdef const loss_row *loss = &fastloss_losses[self.base.row]
+        cdef const loss_row *loss = &pointwise_losses()[self.base.row]
         self.predictions = loss.predictions
-        self.curvatures = tuple(c for k, c in enumerate(CURVATURES) if k in (0, 3, 4) or loss.curvatures & k)
+        self.curvatures = tuple(c for k, c in enumerate(CURVATURES[:5]) if k in (0, 3, 4) or loss.curvatures & k)
         if len(params) != loss.parameters:
             raise ValueError(f"{name} takes {loss.parameters} parameters, got {len(params)}")
         for k in range(MAX_PARAM):
@@ -94,7 +86,7 @@ cdef class Kernel:
                  int curvature=0, double min_hessian=NAN):
         """Value, gradient and hessian as `want` says, in this order: one object, or a tuple of them."""
         cdef job j
-        cdef partial total
+        cdef total sums
         cdef int type_, threads = 1, aliased, k
         cdef bint mean = reduction == "mean", per_sample = reduction == "none"
         if not (mean or per_sample or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
@@ -105,34 +97,35 @@ cdef class Kernel:
             return UNREADY
         cdef list results = [None, None, None]  # what the caller gets
         cdef list targets = [None, None, None]  # what the kernels write
-        aliased = self.set_outputs(&j, want if per_sample else want & ~WANT_VALUE, type_, y, f, w, out, results, targets)
+        aliased = take_outputs(want if per_sample else want & ~WANT_VALUE, type_, y, y, f, w, out, results, targets)
         if aliased < 0:
             return UNREADY
+        self.describe_outputs(&j, type_, cnp.PyArray_NDIM(y), targets)
         choose_axes(&j, cnp.PyArray_NDIM(y), cnp.PyArray_DIMS(y))
         j.stream = streamed(&j, targets)
         if j.size >= 2 * MIN_PER_THREAD:
-            threads = thread_policy(n_threads, j.size // MIN_PER_THREAD)
+            threads = threads_for(n_threads, j.size // MIN_PER_THREAD)
 
         # A look at everything before the first store, where a store needs the sum of weights or would overwrite an input.
-        total.weight = <double>j.size
+        sums.weight = <double>j.size
         if aliased or (mean and w is not None and want != WANT_VALUE):
             j.want = 0
-            run(&j, type_, threads, &total)
-            if violated(total.status):
-                return Violation(total.status)
+            run(&j, type_, threads, &sums)
+            if violated(sums.status):
+                return Violation(sums.status)
             j.want = want
         if mean:
-            if total.weight == 0:
+            if sums.weight == 0:
                 return UNREADY
-            j.scale = 1.0 / total.weight
-        run(&j, type_, threads, &total)
-        if violated(total.status):
-            return Violation(total.status)
-        if mean and total.weight == 0:
+            j.scale = 1.0 / sums.weight
+        run(&j, type_, threads, &sums)
+        if violated(sums.status):
+            return Violation(sums.status)
+        if mean and sums.weight == 0:
             return UNREADY
 
         if want & WANT_VALUE and not per_sample:
-            results[0] = total.value / total.weight if mean else total.value
+            results[0] = sums.value / sums.weight if mean else sums.value
         for k in range(3):
             if targets[k] is not results[k] and targets[k] is not None:
                 np.copyto(results[k], targets[k])
@@ -163,46 +156,13 @@ cdef class Kernel:
         return (describe(&j.operands[Y], y, type_, ndim, 0) and describe(&j.operands[F], f, type_, ndim, 0)
                 and (w is None or describe(&j.operands[W], w, type_, ndim, 0)))
 
-    cdef int set_outputs(self, job *j, int arrays, int type_, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, out,
-                         list results, list targets):
-        """Arrays for the outputs that are arrays: the caller's, or fresh ones.
-
-        A fresh one also stands in for an array of the caller that cannot be written block by block. Returns -1 if `out`
-        does not fit, 1 if an output is written over an input, else 0.
-        """
-        cdef int k, index = 0, aliased = 0
-        cdef cnp.ndarray like, target, given
-        if out is not None and type(out) is not tuple:
-            out = (out,)
-        if out is not None and len(<tuple>out) != (arrays & 1) + (arrays >> 1 & 1) + (arrays >> 2):
-            return -1
+    cdef void describe_outputs(self, job *j, int type_, int ndim, list targets) noexcept:
+        cdef int k
         for k in range(3):
-            if not arrays >> k & 1:
-                continue
-            like = f if k else y
-            item = None if out is None else (<tuple>out)[index]
-            index += 1
-            if item is None:
-                target = results[k] = cnp.PyArray_EMPTY(
-                    cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), cnp.NPY_FLOAT if type_ == FLOAT32 else cnp.NPY_DOUBLE,
-                    cnp.PyArray_IS_F_CONTIGUOUS(like) and not cnp.PyArray_IS_C_CONTIGUOUS(like))
-            else:
-                if not can_hold(item, like):
-                    return -1
-                given = target = item
-                for other in results:
-                    if other is not None and overlaps(given, other) and np.shares_memory(given, other):
-                        return -1
-                results[k] = given
-                if not writable_in_place(given) or clashes(given, y, f, w):
-                    target = np.empty_like(like, dtype=np.float64 if given.itemsize == 8 else np.float32, subok=False)
-                elif overlaps(given, y) or overlaps(given, f):
-                    aliased = 1
-            targets[k] = target
-            describe(&j.operands[VALUE if k == 0 else GRADIENT if k == 1 else HESSIAN], target, type_, cnp.PyArray_NDIM(y), 0)
-            if k > 0 and self.predictions == 2:
-                describe(&j.operands[GRADIENT2 if k == 1 else HESSIAN2], target, type_, cnp.PyArray_NDIM(y), 1)
-        return aliased
+            if targets[k] is not None:
+                describe(&j.operands[VALUE if k == 0 else GRADIENT if k == 1 else HESSIAN], targets[k], type_, ndim, 0)
+                if k > 0 and self.predictions == 2:
+                    describe(&j.operands[GRADIENT2 if k == 1 else HESSIAN2], targets[k], type_, ndim, 1)
 
 
 cdef bint streamed(job *j, list targets):
@@ -212,65 +172,40 @@ cdef bint streamed(job *j, list targets):
     for target in targets:
         if target is not None:
             size += target.nbytes
-    return size > fastloss_cache_size()
+    return size > cache_size()
 
 
-cdef inline bint violated(int status) noexcept nogil:
-    return status & (BAD_Y | BAD_F | BAD_F2 | BAD_W) or status & (SAW_ZERO | SAW_MINUS) == SAW_ZERO | SAW_MINUS
-
-
-cdef int run(job *j, int type_, int threads, partial *total) except -1:
-    """All blocks of the job; partial sums are folded in block order, compensated, so that threads cannot change a bit."""
-    cdef block_function *run_block = SETS[chosen].run[type_]
+cdef int run(job *j, int type_, int threads, total *sums) except -1:
+    """All blocks of the job."""
+    cdef block_function *run_block = kernels().run[type_]
     cdef Py_ssize_t per_block = BLOCK_BYTES // (4 if type_ == FLOAT32 else 8)
     cdef Py_ssize_t n_blocks = (j.size + per_block - 1) // per_block, first = 0, count, b
     cdef partial one
     cdef partial *parts
-    cdef double value_rest = 0.0, weight_rest = 0.0
-    total.value, total.weight, total.status = 0.0, 0.0, 0
+    sums[0] = total(0.0, 0.0, 0.0, 0.0, 0)
     if j.size <= SMALL:
         for b in range(n_blocks):
             run_block(j, b, &one)
-            fold(total, &one, &value_rest, &weight_rest)
+            fold(sums, &one)
     else:
         parts = <partial *>malloc(min(n_blocks, <Py_ssize_t>SLAB) * sizeof(partial))
         if parts == NULL:
             raise MemoryError(f"no memory for the partial sums of {n_blocks} blocks")
-        if fastloss_forked():
-            threads = 1
         try:
             while first < n_blocks:
                 count = min(n_blocks - first, <Py_ssize_t>SLAB)
                 with nogil:
                     if threads > 1:
-                        fastloss_note_threads()
                         for b in prange(count, num_threads=threads, schedule="static"):
                             run_block(j, first + b, &parts[b])
                     else:
                         for b in range(count):
                             run_block(j, first + b, &parts[b])
                     for b in range(count):
-                        fold(total, &parts[b], &value_rest, &weight_rest)
+                        fold(sums, &parts[b])
                 first += count
                 PyErr_CheckSignals()
         finally:
             free(parts)
-    # inf and NaN have no rounding error to compensate
-    if value_rest == value_rest and fabs(value_rest) != float("inf"):
-        total.value += value_rest
-    if weight_rest == weight_rest:
-        total.weight += weight_rest
+    settle(sums)
     return 0
-
-
-cdef inline void fold(partial *total, const partial *part, double *value_rest, double *weight_rest) noexcept nogil:
-    total.status |= part.status
-    total.value = compensated(total.value, part.value, value_rest)
-    total.weight = compensated(total.weight, part.weight, weight_rest)
-
-
-cdef inline double compensated(double sum_, double x, double *rest) noexcept nogil:
-    """Neumaier (1974): the rounding errors of a sum, collected beside it."""
-    cdef double s = sum_ + x
-    rest[0] += (sum_ - s) + x if fabs(sum_) >= fabs(x) else (x - s) + sum_
-    return s

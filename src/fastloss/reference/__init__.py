@@ -2,7 +2,7 @@
 
 `loss.reference` is the same object in pure NumPy, with the same methods and arguments. It is what the tests compare the
 kernels with and what the benchmarks call the baseline. The functions are complex-step safe:
-``terms.value`` at ``f + 1e-30j`` gives the derivative in its imaginary part.
+``terms.value()`` at ``f + 1e-30j`` gives the derivative in its imaginary part.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from .._base import Array, ArrayLike, Methods, PointwiseLoss
 from .._core.pointwise import CURVATURES
 from .._domains import Interval
 from .._validation import GRADIENT, HESSIAN, VALUE
-from ._support import Terms
+from ._rows import RowReference, row_terms
+from ._support import RowTerms, Terms, delivered, weighted
 
-__all__ = ["Reference", "Terms", "terms"]
+__all__ = ["Reference", "RowReference", "RowTerms", "Terms", "row_terms", "terms"]
 
 
 def terms(loss: PointwiseLoss, y: Array, f: Array) -> Terms:
@@ -69,17 +70,18 @@ class Reference(Methods):
             results: list[Any] = []
             if want & VALUE:
                 value = np.broadcast_to(t.value(), y.shape)
-                results.append(value if w is None else np.where(w == 0, 0, value * w))
+                results.append(weighted(value, w))
             total = float(y.size if w is None else np.sum(np.broadcast_to(w, y.shape), dtype=np.float64))
             scale = 1.0 / total if reduction == "mean" else 1.0
             for bit in (GRADIENT, HESSIAN):
                 if want & bit:
                     term = self._gradient(t, f) if bit == GRADIENT else self._curvature(t, f, CURVATURES[policy])
-                    results.append(_weighted(term, w, scale, floor if bit == HESSIAN else math.nan, loss.n_predictions))
+                    per_term = w if w is None or loss.n_predictions == 1 else w[..., None]
+                    results.append(weighted(term, per_term, scale, floor if bit == HESSIAN else math.nan))
         if want & VALUE and reduction != "none":
             total_value = float(np.sum(results[0], dtype=np.float64))
             results[0] = total_value / total if reduction == "mean" else total_value
-        return _delivered(results, out)
+        return delivered(results, out)
 
     def _check_domains(self, y: Array, f: Array, w: Array | None) -> None:
         check.check_labels("y_true", y, self.loss.info.y_domain)
@@ -102,25 +104,3 @@ class Reference(Methods):
         if term is None:
             raise ValueError(f"the reference of {self.loss!r} has no {policy}")
         return np.broadcast_to(term(), f.shape)
-
-
-def _weighted(term: Array, w: Array | None, scale: float, floor: float, n_predictions: int) -> Array:
-    if w is not None:
-        w = w[..., None] if n_predictions > 1 else w
-        term = np.where(w == 0, 0, term * w)
-    term = term * term.dtype.type(scale) if scale != 1 else np.array(term)
-    if not math.isnan(floor):
-        raised = np.where(term < floor, floor, term)
-        term = raised if w is None else np.where(w == 0, 0, raised)
-    return term
-
-
-def _delivered(results: list[Any], out: Any) -> Any:
-    if out is not None:
-        given = iter(out if isinstance(out, tuple) else (out,))
-        for k, result in enumerate(results):
-            target = next(given, None) if isinstance(result, np.ndarray) else None
-            if target is not None:
-                target[...] = result
-                results[k] = target
-    return tuple(results) if len(results) > 1 else results[0]

@@ -1,9 +1,51 @@
-# cython: language_level=3
-"""The instruction set in use, and what tests and benchmarks ask of the compiled code directly. Included by pointwise.pyx."""
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
+"""The compiled kernels: the instruction set in use, thread policy, and what tests and benchmarks ask of them directly."""
+
+cimport numpy as cnp
+from cython.parallel cimport prange
+
+from fastloss._core.clib cimport *
+
+import numpy as np
+
+cnp.import_array()
 
 cdef const instruction_set *SETS = NULL
 cdef int n_sets = fastloss_instruction_sets(&SETS)
 cdef int chosen = n_sets - 1
+cdef object thread_policy = None
+
+
+cdef const instruction_set *kernels() noexcept nogil:
+    return &SETS[chosen]
+
+
+cdef const loss_row *pointwise_losses() noexcept:
+    return fastloss_losses
+
+
+cdef const loss_row *row_losses() noexcept:
+    return fastloss_row_losses
+
+
+cdef Py_ssize_t cache_size() noexcept nogil:
+    return fastloss_cache_size()
+
+
+cdef int threads_for(n_threads, Py_ssize_t most) except -1:
+    """Threads of a call whose work is worth `most` of them; 1 in a forked child, where more would wait for ever."""
+    cdef int threads = thread_policy(n_threads, most) if most > 1 else 1
+    if threads > 1:
+        if fastloss_forked():
+            return 1
+        fastloss_note_threads()
+    return threads
+
+
+def use_thread_policy(policy):
+    """Let `policy(n_threads, most)` say how many threads a large call uses, whose work is worth `most` of them."""
+    global thread_policy
+    thread_policy = policy
 
 
 def instruction_sets():

@@ -1,0 +1,253 @@
+/* Phases of the losses of scores: margins, the entry of a label, quantiles, the angle between two rows. */
+#ifndef FASTLOSS_MARGIN_ROWS_H
+#define FASTLOSS_MARGIN_ROWS_H
+
+#include "rows.h"
+#include "vmath.h"
+
+INLINE void broadcast_outputs(tile *t, int l, real factor) { t->gradient.factor[l] = t->hessian.factor[l] = factor; }
+
+/* ---- NegativeLogLikelihood   -c f_y ---------------------------------------------------------------------------------- */
+
+static void nothing(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s) { (void)t, (void)from, (void)to, (void)s; }
+
+static void negative_log_likelihood(tile *t, const lane_sums *s)
+{
+    real f[LANES];
+    gather_label(t, t->x, f);
+    FOR_LANES
+    {
+        const real poison = f[l] == f[l] ? R(0.) : f[l];
+        t->value[l] = (t->c[l] == 0 ? R(0.) : -t->c[l] * f[l]) + poison;
+        t->gradient.at_label[l] = poison - t->c[l];
+        t->hessian.at_label[l] = poison;
+        broadcast_outputs(t, l, poison + 1);
+    }
+    t->gradient.array = t->hessian.array = NULL;
+    t->gradient.has_label = t->hessian.has_label = 1;
+    (void)s;
+}
+
+/* ---- CategoricalHinge (Crammer and Singer 2001)   max(0, margin + max of the others - f_y) --------------------------- */
+
+INLINE int is_other(const tile *t, ptrdiff_t step, int l)
+{
+    const real k = class_of(t, step, l);
+    return (k != (real)t->label[t->job->across ? l : 0]) & (k < (real)t->job->classes);
+}
+
+static void hinge_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    real top[LANES], nan[LANES] = { 0 };
+    FOR_LANES top[l] = -REAL_INFINITY;
+    FOR_STEPS(step, from, to)
+    {
+        const real *f = step_of(t, t->x, step);
+        FOR_LANES
+        {
+            top[l] = is_other(t, step, l) & (f[l] > top[l]) ? f[l] : top[l];
+            nan[l] = f[l] == f[l] ? nan[l] : REAL_NAN;
+        }
+    }
+    FOR_LANES s->top[l] = top[l], s->count[l] = nan[l];
+}
+
+INLINE void hinge_value(tile *t, const lane_sums *s, int zero_counts)
+{
+    const real margin = t->param[0];
+    real f[LANES];
+    gather_label(t, t->x, f);
+    FOR_LANES
+    {
+        const real top = zero_counts ? maximum(s->top[l], R(0.)) : s->top[l];
+        const real u = t->job->classes == 1 && !zero_counts ? -margin : margin + (top - f[l]), active = u <= 0 ? R(0.) : R(1.), poison = s->count[l] + 0 * active;
+        t->top[l] = s->top[l];
+        t->value[l] = (u <= 0 ? R(0.) : u) + poison;
+        t->gradient.at_label[l] = (u == u ? -active : u) + poison;
+        t->gradient.at_other[l] = (top == s->top[l] ? active : R(0.)) + poison;
+        t->hessian.at_label[l] = poison;
+        broadcast_outputs(t, l, poison + 1);
+    }
+    t->gradient.array = t->hessian.array = NULL;
+    t->gradient.has_label = t->gradient.has_other = t->hessian.has_label = 1;
+}
+static void hinge_close(tile *t, const lane_sums *s) { hinge_value(t, s, 0); }
+static void hinge_close_keras(tile *t, const lane_sums *s) { hinge_value(t, s, 1); }
+
+/* The first of the others that has the maximum: the largest of their negated indices. */
+static void hinge_winner(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    real first[LANES];
+    FOR_LANES first[l] = -REAL_INFINITY;
+    if (t->job->lead.want & WANT_GRADIENT || t->job->lead.curvature == ABSOLUTE_GRADIENT_H) FOR_STEPS(step, from, to)
+        {
+            const real *f = step_of(t, t->x, step);
+            FOR_LANES
+            {
+                const real k = -class_of(t, step, l);
+                first[l] = is_other(t, step, l) & (f[l] == t->top[l]) & (k > first[l]) ? k : first[l];
+            }
+        }
+    FOR_LANES s->top[l] = first[l];
+}
+
+static void hinge_other(tile *t, const lane_sums *s)
+{
+    for (int l = 0; l < LANES; l++) {
+        const int found = s->top[l] > -REAL_INFINITY;
+        t->other[l] = found ? (ptrdiff_t)-s->top[l] : 0;
+        if (!found) t->gradient.at_other[l] = t->label[l] == 0 ? t->gradient.at_label[l] : 0 * t->gradient.factor[l];
+    }
+}
+
+/* ---- MultiMargin (Weston and Watkins 1999)   c/K sum of max(0, u)^p,   u_j = margin + f_j - f_y ---------------------- */
+
+INLINE void margins(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s, int squared)
+{
+    const real margin = t->param[0], classes = (real)t->job->classes;
+    const real major = t->job->policy == MAJORIZER_H ? R(1.) : R(0.), exact = 1 - major;
+    real f_y[LANES], share[LANES];
+    lane_sum value = { { 0 }, { 0 } }, slope = value, bend = value;
+    gather_label(t, t->x, f_y);
+    FOR_LANES share[l] = t->c[l] / classes;
+    FOR_STEPS(step, from, to)
+    {
+        const real *f = step_of(t, t->x, step);
+        real *g = t->gradient.array + step * LANES, *h = t->hessian.array + step * LANES;
+        FOR_LANES
+        {
+            const int other = is_other(t, step, l);
+            const real u = margin + (f[l] - f_y[l]), active = u <= 0 ? R(0.) : R(1.);
+            const real excess = u <= 0 ? R(0.) : u;
+            const real v = squared ? excess * excess : excess;
+            const real d = squared ? 2 * excess : u == u ? active : u;
+            const real bound = squared ? R(4.) : 1 / maximum(absolute(u), R(0x1p-10));
+            const real b = share[l] * (squared ? major * bound + exact * (2 * active) : major * bound);
+            g[l] = other ? share[l] * d : R(0.);
+            h[l] = other ? b : R(0.);
+            add_to(&value, l, other ? v : R(0.));
+            add_to(&slope, l, g[l]);
+            add_to(&bend, l, h[l]);
+        }
+    }
+    s->sum[0] = value, s->sum[1] = slope, s->sum[2] = bend;
+}
+static void margins_1(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s) { margins(t, from, to, s, 0); }
+static void margins_2(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s) { margins(t, from, to, s, 1); }
+
+static void margins_close(tile *t, const lane_sums *s)
+{
+    real f[LANES];
+    gather_label(t, t->x, f);
+    FOR_LANES
+    {
+        const real value = total_of(&s->sum[0], l), poison = (value == value ? R(0.) : value) + (f[l] == f[l] ? R(0.) : f[l]);
+        t->value[l] = (t->c[l] == 0 ? R(0.) : t->c[l] / (real)t->job->classes * value) + poison;
+        t->gradient.at_label[l] = -total_of(&s->sum[1], l) + poison;
+        t->hessian.at_label[l] = total_of(&s->sum[2], l) + poison;
+        broadcast_outputs(t, l, poison + 1);
+    }
+    t->gradient.has_label = t->hessian.has_label = 1;
+}
+
+/* ---- MultiQuantile (Koenker and Bassett 1978)   sum of max(q r, (q - 1) r),   r = y - f ------------------------------ */
+
+static void quantiles(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    const real major = t->job->policy == MAJORIZER_H ? R(1.) : R(0.), fisher = t->job->policy == FISHER_H ? R(1.) : R(0.);
+    lane_sum value = { { 0 }, { 0 } };
+    FOR_STEPS(step, from, to)
+    {
+        const real *f = step_of(t, t->x, step), *level = t->vector + step * LANES;
+        real *g = t->gradient.array + step * LANES, *h = t->hessian.array + step * LANES;
+        FOR_LANES
+        {
+            const real q = level[l], r = t->y[l] - f[l];
+            const real slope = r > 0 ? -q : r < 0 ? 1 - q : r;
+            add_to(&value, l, r == 0 ? r : -slope * r);
+            g[l] = slope;
+            h[l] = (r == r ? R(0.) : r) + major * (R(0.5) / maximum(absolute(r), R(0x1p-10))) + fisher * (q * (1 - q));
+        }
+    }
+    s->sum[0] = value;
+}
+
+static void quantiles_close(tile *t, const lane_sums *s)
+{
+    FOR_LANES
+    {
+        t->value[l] = total_of(&s->sum[0], l);
+        broadcast_outputs(t, l, t->value[l] == t->value[l] ? R(1.) : REAL_NAN);
+    }
+}
+
+/* ---- CosineSimilarity   -cos(y, f);   gradient -(u_y - cos u_f) / |f|. Rows are divided by their largest entry first. - */
+
+static void angle_tops(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    real top[LANES] = { 0 }, second[LANES] = { 0 };
+    FOR_STEPS(step, from, to)
+    {
+        const real *f = step_of(t, t->x, step), *y = step_of(t, t->t, step);
+        FOR_LANES
+        {
+            top[l] = absolute(f[l]) > top[l] ? absolute(f[l]) : top[l];
+            second[l] = absolute(y[l]) > second[l] ? absolute(y[l]) : second[l];
+        }
+    }
+    FOR_LANES s->top[l] = top[l], s->second[l] = second[l];
+}
+
+static void angle_scales(tile *t, const lane_sums *s)
+{
+    FOR_LANES
+    {
+        t->top[l] = s->top[l] > 0 ? s->top[l] : R(1.);
+        t->at[l] = s->second[l] > 0 ? s->second[l] : R(1.);
+        t->unit[l] = s->top[l] > 0 && s->second[l] > 0 ? R(1.) : R(0.);
+    }
+}
+
+static void angle_products(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    lane_sum product = { { 0 }, { 0 } }, ff = product, yy = product;
+    FOR_STEPS(step, from, to)
+    {
+        const real *x = step_of(t, t->x, step), *z = step_of(t, t->t, step);
+        FOR_LANES
+        {
+            const real f = x[l] / t->top[l], y = z[l] / t->at[l];
+            add_to(&product, l, f * y);
+            add_to(&ff, l, f * f);
+            add_to(&yy, l, y * y);
+        }
+    }
+    s->sum[0] = product, s->sum[1] = ff, s->sum[2] = yy;
+}
+
+static void angle_close(tile *t, const lane_sums *s)
+{
+    FOR_LANES
+    {
+        const real product = total_of(&s->sum[0], l), ff = total_of(&s->sum[1], l), yy = total_of(&s->sum[2], l);
+        const int zero = t->unit[l] == 0 && ff + yy == ff + yy;
+        const real over_f = 1 / square_root(ff), over_y = 1 / square_root(yy), cosine = product * over_f * over_y;
+        t->value[l] = zero ? R(0.) : -cosine;
+        t->slope[l] = zero ? R(0.) : over_y * over_f;
+        t->bend[l] = zero ? R(0.) : cosine * over_f * over_f;
+        t->gradient.factor[l] = zero ? R(0.) : 1 / t->top[l];
+    }
+}
+
+static void angle_gradient(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    (void)s;
+    FOR_STEPS(step, from, to)
+    {
+        const real *x = step_of(t, t->x, step), *z = step_of(t, t->t, step);
+        real *g = t->gradient.array + step * LANES;
+        FOR_LANES g[l] = t->bend[l] * (x[l] / t->top[l]) - t->slope[l] * (z[l] / t->at[l]);
+    }
+}
+
+#endif

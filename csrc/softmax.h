@@ -1,0 +1,111 @@
+/* The softmax of a row:   m = max z,   e_k = exp(z_k - m),   R = sum of e_k over all but the largest,
+ *     p_k = e_k / (1 + R),   1 - p_k = R / (1 + R) where z_k = m,   -log p_k = (m - z_k) + log1p(R).
+ *
+ * Design. No 1 - p of the largest entry and no logarithm of a sum that contains a 1: a loss of 1e-18 comes out right.
+ * The largest entry needs no index: entries equal to m are counted instead of added, and R gets their number less one.
+ *
+ * z - m rounds, and an error of half a unit there would be d/2 units in e^-d. So m is split, m = near + delta, with `near`
+ * on a grid on which near + k ln2_high is exact for every k that matters; then z - (near + k ln2_high) is the reduced
+ * argument, exact by Sterbenz's lemma, and delta is a factor 1 - delta of the whole row. Where m is so large that z - m
+ * itself is exact for every z that matters, m is subtracted first (base = m, near = 0). */
+#ifndef FASTLOSS_SOFTMAX_H
+#define FASTLOSS_SOFTMAX_H
+
+#include "rows.h"
+#include "vmath.h"
+
+/* Beyond these m every z with e^(z - m) > 0 is within a factor of 2 of m. */
+#define SPLIT_HIGHEST (-2 * EXP_LOWEST)
+#define SPLIT_LOWEST EXP_LOWEST
+/* Adding and subtracting it rounds to the grid of ln2_high. */
+#define SPLIT_GRID BY_TYPE(3072., 768.)
+
+/* e^(z - near) for z - near below about 2^-14. */
+INLINE real exp_split(real z, real near)
+{
+    const real magic = R(1.5) * UNIT_SPACING + ((real)EXPONENT_BIAS + BY_TYPE(64., 32.));
+    const real bounded = maximum(z, near + EXP_LOWEST);
+    const real shifted = multiply_add(bounded - near, LOG2_E, magic), k = shifted - magic;
+    const real r = multiply_add(k, -LN2_LOW, bounded - multiply_add(k, LN2_HIGH, near));
+    const real scale = from_word(word_of(shifted) << FRACTION_BITS);
+    return multiply_add(scale, expm1_reduced(r), scale) * BY_TYPE(0x1p-64, 0x1p-32);
+}
+
+INLINE void softmax_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    real top[LANES];
+    FOR_LANES top[l] = -REAL_INFINITY;
+    FOR_STEPS(step, from, to)
+    {
+        const real *z = step_of(t, t->x, step);
+        FOR_LANES top[l] = z[l] > top[l] ? z[l] : top[l];
+    }
+    FOR_LANES s->top[l] = top[l];
+}
+
+INLINE void softmax_split(tile *t, const lane_sums *s)
+{
+    FOR_LANES
+    {
+        const real top = s->top[l];
+        const int split = (top < SPLIT_HIGHEST) & (top > SPLIT_LOWEST);
+        const real near = split ? (top + SPLIT_GRID) - SPLIT_GRID : R(0.);
+        t->top[l] = top;
+        t->base[l] = split ? R(0.) : top;
+        t->near[l] = near;
+        t->unit[l] = split ? R(1.) + (top - near) : R(1.);
+    }
+}
+
+/* e_k (1 + delta) into the array of the gradient. */
+INLINE void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    real *to_array = t->gradient.array;
+    real top[LANES], base[LANES], near[LANES], unit[LANES], count[LANES];
+    lane_sum sum = { { 0 }, { 0 } };
+    FOR_LANES top[l] = t->top[l], base[l] = t->base[l], near[l] = t->near[l], unit[l] = t->unit[l], count[l] = 0;
+    for (ptrdiff_t first = from; first < to; first += CHUNK) {
+        const ptrdiff_t last = first + CHUNK < to ? first + CHUNK : to;
+        real part[LANES];
+        FOR_LANES part[l] = 0;
+        FOR_STEPS(step, first, last)
+        {
+            const real *z = step_of(t, t->x, step);
+            real *e = to_array + step * LANES;
+            FOR_LANES
+            {
+                const int is_top = z[l] == top[l];
+                const real d = exp_split(z[l] - base[l], near[l]);
+                e[l] = is_top ? unit[l] : d;
+                part[l] += is_top ? R(0.) : d;
+                count[l] += is_top ? R(1.) : R(0.);
+            }
+        }
+        FOR_LANES add_to(&sum, l, part[l]);
+    }
+    FOR_LANES s->count[l] = count[l];
+    s->sum[0] = sum;
+}
+
+/* p_k = over e_k (in the array), 1 - p_k = rest where e_k = unit, -log p_k = (m - z_k) + log_sum. */
+INLINE void softmax_close(tile *t, const lane_sums *s)
+{
+    const int one_class = t->job->classes == 1;
+    FOR_LANES
+    {
+        const real top = t->top[l], less = R(2.) - t->unit[l]; /* 1 - delta */
+        const int undefined = (top == REAL_INFINITY && s->count[l] > 1) || (top == -REAL_INFINITY && !one_class);
+        const real R_ = one_class && s->sum[0].high[l] == s->sum[0].high[l]
+                            ? R(0.)
+                            : multiply_add(total_of(&s->sum[0], l), less, s->count[l] - R(1.));
+        const real R__ = undefined ? REAL_NAN : R_, over = R(1.) / (R(1.) + R__);
+        t->over[l] = over * less;
+        t->rest[l] = R__ * over;
+        t->log_sum[l] = vm_log1p(R__);
+    }
+}
+
+/* log p of an entry */
+INLINE real softmax_log(real z, real top, real log_sum) { return (z == top ? R(0.) : z - top) - log_sum; }
+
+#endif
