@@ -14,6 +14,7 @@ typedef struct {
     int native[OPERANDS];             /* of type `real`, aligned, in native byte order                                  */
     int across;                       /* 1: a tile is LANES samples side by side; 0: a tile is one sample               */
     ptrdiff_t rows;                   /* samples in a block, whatever the number of threads                             */
+    int group;                        /* tiles that go through the phases together, at most GROUP                       */
     target_form form;
     ptrdiff_t ignore_index;
     int has_ignore_index;
@@ -45,6 +46,6 @@ typedef struct {
 } long_row_functions;
 
 /* Classes in a segment of a row. */
-enum { SEGMENT = 8192 };
+enum { SEGMENT = 8192, GROUP = 4 };
 
 #endif

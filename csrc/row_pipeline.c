@@ -6,10 +6,11 @@
 #include "read.h"
 #include "rows.h"
 #include "stream.h"
+#include "transpose.h"
 
 #define REAL_MAX BY_TYPE(1.7976931348623157e308, 3.4028234663852886e38)
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, REAL_TYPE = sizeof(real) == sizeof(float) ? FLOAT32 : FLOAT64 };
 
 static ptrdiff_t steps_of(const row_job *j) { return j->across ? j->classes : (j->classes + LANES - 1) / LANES; }
 
@@ -116,21 +117,20 @@ static void load_across(const row_job *j, int operand_index, ptrdiff_t first, in
 {
     const operand *op = &j->lead.operands[operand_index];
     const ptrdiff_t classes = j->classes, step = j->class_stride[operand_index];
-    const int line = in_one_line(j, first, n);
-    const char *at = address_of(j, operand_index, first);
     const ptrdiff_t stride = sample_stride(j, operand_index), size = sizeof(real);
-    if (line && j->native[operand_index] && stride == size)
-        for (ptrdiff_t k = 0; k < classes; k++) memcpy(to + k * LANES, at + k * step, (size_t)(n * size));
-    else if (line && j->native[operand_index] && step == size)
-        for (int l = 0; l < n; l++) {
-            const real *row = (const real *)(at + l * stride);
-            for (ptrdiff_t k = 0; k < classes; k++) to[k * LANES + l] = row[k];
-        }
-    else
-        for (int l = 0; l < n; l++) {
-            const char *row = line ? at + l * stride : address_of(j, operand_index, first + l);
+    const int line = in_one_line(j, first, n), native = line && j->native[operand_index];
+    const char *at = address_of(j, operand_index, first);
+    if (native && step == size && n == LANES) {
+        transpose_in(at, stride, classes, to);
+        return;
+    }
+    for (int l = 0; l < n; l++) {
+        const char *row = line ? at + l * stride : address_of(j, operand_index, first + l);
+        if (native)
+            for (ptrdiff_t k = 0; k < classes; k++) memcpy(to + k * LANES + l, row + k * step, sizeof(real));
+        else
             for (ptrdiff_t k = 0; k < classes; k++) read_run(to + k * LANES + l, op, row + k * step, 0, 1);
-        }
+    }
     for (int l = n; l < LANES; l++)
         for (ptrdiff_t k = 0; k < classes; k++) to[k * LANES + l] = to[k * LANES + n - 1];
 }
@@ -151,12 +151,33 @@ static row_array load_along(const row_job *j, int operand_index, ptrdiff_t sampl
     return a;
 }
 
-static row_array load(const tile *t, int operand_index, real *scratch, real pad)
+/* The samples of several tiles lie side by side, class after class: whole lines of memory are moved at a time. */
+static int side_by_side(const row_job *j, int operand_index, ptrdiff_t first, int samples)
+{
+    const operand *op = &j->lead.operands[operand_index];
+    return j->across && op->type == REAL_TYPE && sample_stride(j, operand_index) == sizeof(real) && !op->swapped &&
+           samples % LANES == 0 && in_one_line(j, first, samples);
+}
+
+static void load(tile *t, int tiles, int operand_index, real pad)
 {
     const row_job *j = t->job;
-    if (!j->across) return load_along(j, operand_index, t->first, scratch, pad);
-    load_across(j, operand_index, t->first, t->samples, scratch);
-    return (row_array){ scratch, scratch };
+    const int samples = (tiles - 1) * LANES + t[tiles - 1].samples, predictions = operand_index == F;
+    if (j->native[operand_index] && side_by_side(j, operand_index, t->first, samples)) {
+        const char *at = address_of(j, operand_index, t->first);
+        for (ptrdiff_t k = 0; k < j->classes; k++, at += j->class_stride[operand_index])
+            for (int i = 0; i < tiles; i++)
+                memcpy((predictions ? t[i].x_scratch : t[i].t_scratch) + k * LANES, at + i * LANES * sizeof(real), LANES * sizeof(real));
+    } else if (j->across)
+        for (int i = 0; i < tiles; i++)
+            load_across(j, operand_index, t[i].first, t[i].samples, predictions ? t[i].x_scratch : t[i].t_scratch);
+    for (int i = 0; i < tiles; i++) {
+        real *scratch = predictions ? t[i].x_scratch : t[i].t_scratch;
+        const row_array a = j->across ? (row_array){ scratch, scratch }
+                                      : load_along(j, operand_index, t[i].first, scratch, pad);
+        if (predictions) t[i].x = a;
+        else t[i].t = a;
+    }
 }
 
 /* Coefficients of the classes: targets, smoothed, times the class vector. */
@@ -218,48 +239,87 @@ INLINE void fold_lane(lane_sums *into, int l, const lane_sums *s, int k, int fol
 }
 
 /* All lanes into one, in halves, and back into all. */
+#define HALVE(half) \
+    _Pragma("omp simd") for (int l = 0; l < half; l++) fold_lane(s, l, s, l + half, folds)
+
+INLINE void fold_halves(lane_sums *s, int folds)
+{
+    HALVE(8);
+    HALVE(4);
+    HALVE(2);
+    fold_lane(s, 0, s, 1, folds);
+    const real top = s->top[0], second = s->second[0], count = s->count[0];
+    if (folds & TOPS) FOR_LANES s->top[l] = top;
+    if (folds & SECONDS) FOR_LANES s->second[l] = second;
+    if (folds & COUNTS) FOR_LANES s->count[l] = count;
+    for (int i = 0; i < (folds & 16 ? 3 : folds & 8 ? 1 : 0); i++) {
+        const real high = s->sum[i].high[0], low = s->sum[i].low[0];
+        FOR_LANES s->sum[i].high[l] = high, s->sum[i].low[l] = low;
+    }
+}
+
 static void fold_lanes(lane_sums *s, int folds)
 {
-    for (int half = LANES / 2; half; half /= 2)
-        for (int l = 0; l < half; l++) fold_lane(s, l, s, l + half, folds);
-    for (int l = 1; l < LANES; l++) {
-        s->top[l] = s->top[0], s->second[l] = s->second[0], s->count[l] = s->count[0];
-        for (int i = 0; i < SUMS; i++) s->sum[i].high[l] = s->sum[i].high[0], s->sum[i].low[l] = s->sum[i].low[0];
+    switch (folds) {
+    case 0: return;
+    case TOPS: fold_halves(s, TOPS); return;
+    case ONE_SUM: fold_halves(s, ONE_SUM); return;
+    case COUNTS | ONE_SUM: fold_halves(s, COUNTS | ONE_SUM); return;
+    default: fold_halves(s, folds);
     }
 }
 
 /* ---- write ----------------------------------------------------------------------------------------------------------- */
 
+/* Finished entries [k_from, k_to) of the classes to their places. */
 static void scatter(const row_job *j, int operand_index, ptrdiff_t first, int n, const real *from, ptrdiff_t k_from, ptrdiff_t k_to)
 {
     const operand *op = &j->lead.operands[operand_index];
-    const ptrdiff_t step = j->class_stride[operand_index], size = sizeof(real);
-    const int line = in_one_line(j, first, n), same = op->type == (size == 4 ? FLOAT32 : FLOAT64);
-    const ptrdiff_t stride = sample_stride(j, operand_index), lanes = j->across ? LANES : 1;
+    const ptrdiff_t step = j->class_stride[operand_index], size = sizeof(real), lanes = j->across ? LANES : 1;
+    const ptrdiff_t stride = sample_stride(j, operand_index);
+    const int line = in_one_line(j, first, n), same = op->type == REAL_TYPE;
     char *at = address_of(j, operand_index, first);
-    if (j->across && line && same && stride == size) {
-        for (ptrdiff_t k = k_from; k < k_to; k++) memcpy(at + k * step, from + k * LANES, (size_t)(n * size));
+    if (j->across && line && same && step == size && n == LANES) {
+        transpose_out(from + k_from * LANES, k_to - k_from, at + k_from * size, stride);
         return;
     }
     for (int l = 0; l < n; l++) {
         char *row = line ? at + l * stride : address_of(j, operand_index, first + l);
-        if (same && step == size)
-            for (ptrdiff_t k = k_from; k < k_to; k++) ((real *)row)[k] = from[k * lanes + l];
-        else if (op->type == FLOAT32)
+        if (op->type == FLOAT32)
             for (ptrdiff_t k = k_from; k < k_to; k++) *(float *)(row + k * step) = (float)from[k * lanes + l];
         else
             for (ptrdiff_t k = k_from; k < k_to; k++) *(double *)(row + k * step) = (double)from[k * lanes + l];
     }
 }
 
+static void scatter_side_by_side(const tile *t, int tiles, int operand_index)
+{
+    const row_job *j = t->job;
+    char *at = address_of(j, operand_index, t->first);
+    for (ptrdiff_t k = 0; k < j->classes; k++, at += j->class_stride[operand_index])
+        for (int i = 0; i < tiles; i++)
+            memcpy(at + i * LANES * sizeof(real),
+                   (operand_index == HESSIAN ? t[i].hessian_scratch : t[i].gradient_scratch) + k * LANES, LANES * sizeof(real));
+}
+
 /* Steps of an output: factor x array + a constant, 0 in samples of weight 0; then the floor. */
-static void finish_step(const real *x, const real *factor, const real *floor, int magnitudes, real *to)
+INLINE void finish_step(const real *x, const real *factor, const real *floor, int magnitudes, real *to)
 {
     FOR_LANES
     {
         const real product = factor[l] == 0 ? R(0.) : x[l] * factor[l], size = magnitudes ? absolute(product) : product;
         to[l] = maximum(size, floor[l]);
     }
+}
+
+/* The entries at a class of each sample, where that class is among [k_from, k_to). */
+static void write_entries(const tile *t, const real *at, const real *weight, const real *floor, int magnitudes,
+                          const ptrdiff_t *k, ptrdiff_t k_from, ptrdiff_t k_to, real *target)
+{
+    real entry[LANES];
+    finish_step(at, weight, floor, magnitudes, entry);
+    for (int l = 0; l < t->samples; l++)
+        if (k[l] >= k_from && k[l] < k_to) target[offset_of(t, k[l], l)] = entry[l];
 }
 
 /* Like memcpy, past the cache. */
@@ -271,7 +331,8 @@ static void stream_copy(real *to, const real *from, ptrdiff_t n)
     for (; i < n; i++) to[i] = from[i];
 }
 
-static void write_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t to)
+/* Results of the steps [from, to): in their place, or finished in scratch, which is then to be scattered. */
+static int finish_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t to)
 {
     static const real constants[2][LANES] = { { 0 }, { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 } };
     const row_job *j = t->job;
@@ -289,7 +350,7 @@ static void write_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t t
         factor[l] = t->weight[l] == 0 ? R(0.) : unit ? weight[l] : o->factor[l] * weight[l];
     }
 
-    const int in_place = !j->across && op->type == (sizeof(real) == 4 ? FLOAT32 : FLOAT64) &&
+    const int in_place = !j->across && op->type == REAL_TYPE &&
                          j->class_stride[operand_index] == sizeof(real) && !j->lead.stream;
     real *staging = hessian ? t->hessian_scratch : t->gradient_scratch;
     real *target = in_place ? (real *)address_of(j, operand_index, t->first) : staging;
@@ -304,20 +365,39 @@ static void write_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t t
 
     const ptrdiff_t k_from = j->across ? from : from * LANES, last = j->across ? to : to * LANES;
     const ptrdiff_t k_to = last < j->classes ? last : j->classes;
-    for (int l = 0; l < t->samples && !unit; l++) {
-        if (t->weight[l] == 0) continue;
-        const real at_other = o->at_other[l] * weight[l], at_label = o->at_label[l] * weight[l];
-        if (o->has_other && t->other[l] >= k_from && t->other[l] < k_to)
-            target[offset_of(t, t->other[l], l)] = maximum(magnitudes ? absolute(at_other) : at_other, floor[l]);
-        if (o->has_label && t->label[l] >= k_from && t->label[l] < k_to)
-            target[offset_of(t, t->label[l], l)] = maximum(magnitudes ? absolute(at_label) : at_label, floor[l]);
-    }
-    if (in_place) return;
-    if (j->lead.stream && !j->across && op->type == (sizeof(real) == 4 ? FLOAT32 : FLOAT64) &&
-        j->class_stride[operand_index] == sizeof(real))
+    if (o->has_other && !unit) write_entries(t, o->at_other, weight, floor, magnitudes, t->other, k_from, k_to, target);
+    if (o->has_label && !unit) write_entries(t, o->at_label, weight, floor, magnitudes, t->label, k_from, k_to, target);
+    if (in_place) return 0;
+    if (j->lead.stream && !j->across && op->type == REAL_TYPE && j->class_stride[operand_index] == sizeof(real)) {
         stream_copy((real *)address_of(j, operand_index, t->first) + k_from, staging + k_from, k_to - k_from);
-    else
-        scatter(j, operand_index, t->first, t->samples, staging, k_from, k_to);
+        return 0;
+    }
+    return 1;
+}
+
+static void write_segment(tile *t, int operand_index, ptrdiff_t segment)
+{
+    const ptrdiff_t from = segment * SEGMENT_STEPS, end = from + SEGMENT_STEPS, to = end < t->steps ? end : t->steps;
+    const ptrdiff_t k_to = t->job->across ? to : to * LANES;
+    if (t->job->lead.operands[operand_index].data && finish_output(t, operand_index, from, to))
+        scatter(t->job, operand_index, t->first, t->samples, operand_index == HESSIAN ? t->hessian_scratch : t->gradient_scratch,
+                t->job->across ? from : from * LANES, k_to < t->job->classes ? k_to : t->job->classes);
+}
+
+/* The hessian first: absolute gradients are read from the array that the gradient is finished in. */
+static void write_tiles(tile *t, int tiles, ptrdiff_t segments)
+{
+    static const int outputs[] = { HESSIAN, GRADIENT };
+    const int samples = (tiles - 1) * LANES + t[tiles - 1].samples;
+    for (int o = 0; o < 2; o++) {
+        if (!t->job->lead.operands[outputs[o]].data) continue;
+        if (side_by_side(t->job, outputs[o], t->first, samples)) {
+            for (int i = 0; i < tiles; i++) finish_output(&t[i], outputs[o], 0, t->steps);
+            scatter_side_by_side(t, tiles, outputs[o]);
+        } else
+            for (int i = 0; i < tiles; i++)
+                for (ptrdiff_t s = 0; s < segments; s++) write_segment(&t[i], outputs[o], s);
+    }
 }
 
 /* ---- one tile -------------------------------------------------------------------------------------------------------- */
@@ -330,22 +410,24 @@ static real *carve(char **scratch, ptrdiff_t reals)
     return array;
 }
 
-enum { ARRAYS = 6 };
+enum { ARRAYS = 5 };
 
-ptrdiff_t SYMBOL(row_scratch)(const row_job *j)
+static ptrdiff_t scratch_of_tile(const row_job *j)
 {
     const ptrdiff_t reals = (steps_of(j) + 1) * LANES;
     return ARRAYS * ((reals * (ptrdiff_t)sizeof(real) + 320 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT) + ALIGNMENT;
 }
 
+ptrdiff_t SYMBOL(row_scratch)(const row_job *j) { return j->group * scratch_of_tile(j); }
+
 /* Everything up to the first phase: labels, weights, arrays. Returns what is wrong with them. */
 static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, tile *t)
 {
     const ptrdiff_t steps = steps_of(j), reals = (steps + 1) * LANES;
-    const int look_only = !j->lead.want, dense = j->form == DENSE_ROWS, labels = j->form == LABEL_ROWS;
+    const int dense = j->form == DENSE_ROWS, labels = j->form == LABEL_ROWS;
     int status = 0;
     scratch = (char *)(((uintptr_t)scratch + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
-    real *x = carve(&scratch, reals), *targets = carve(&scratch, reals);
+    t->x_scratch = carve(&scratch, reals), t->t_scratch = carve(&scratch, reals);
     t->job = j, t->first = first, t->samples = n, t->steps = steps;
     t->whole_steps = j->across ? steps : j->classes / LANES;
     t->curved = j->lead.want & WANT_HESSIAN && j->lead.curvature <= FISHER_H;
@@ -375,7 +457,7 @@ static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, ti
         load_column(j, Y, first, n, t->y);
         for (int l = n; l < LANES; l++) t->y[l] = t->y[n - 1];
     } else {
-        t->t = load(t, Y, targets, (real)j->y_pad);
+        load(t, 1, Y, (real)j->y_pad);
         status |= check_targets(t, t->t, steps);
     }
     if (!j->across)
@@ -394,12 +476,21 @@ static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, ti
             FOR_LANES t->count[l] = sum;
         }
     }
-    if (status || (look_only && labels && !j->unit_range)) return status;
-    const real pad = j->pad_with_target ? t->y[0] : (real)j->pad;
-    t->x = load(t, F, x, pad);
-    status |= check_predictions(t);
-    if (dense && (t->vector || j->smoothing != 0)) spread_targets(t, targets);
-    else if (labels && j->smoothing != 0) spread_targets(t, targets);
+    return status;
+}
+
+/* Predictions and coefficients of tiles without fault; what is wrong with them. */
+static int load_tiles(tile *t, int tiles)
+{
+    const row_job *j = t->job;
+    const int labels = j->form == LABEL_ROWS, dense = j->form == DENSE_ROWS;
+    int status = 0;
+    if (!j->lead.want && labels && !j->unit_range) return 0;
+    load(t, tiles, F, j->pad_with_target ? t->y[0] : (real)j->pad);
+    for (int i = 0; i < tiles; i++) {
+        status |= check_predictions(&t[i]);
+        if ((dense && t->vector) || ((dense || labels) && j->smoothing != 0)) spread_targets(&t[i], t[i].t_scratch);
+    }
     return status;
 }
 
@@ -420,11 +511,11 @@ static void close_phase(tile *t, int k, lane_sums *s, ptrdiff_t segments)
     p->close(t, s);
 }
 
-static void write_tile(tile *t, ptrdiff_t segment)
+INLINE double lanes_total(double *x)
 {
-    const ptrdiff_t from = segment * SEGMENT_STEPS, end = from + SEGMENT_STEPS, to = end < t->steps ? end : t->steps;
-    if (t->job->lead.operands[HESSIAN].data) write_output(t, HESSIAN, from, to);
-    if (t->job->lead.operands[GRADIENT].data) write_output(t, GRADIENT, from, to);
+    _Pragma("omp simd") for (int l = 0; l < 8; l++) x[l] += x[l + 8];
+    _Pragma("omp simd") for (int l = 0; l < 4; l++) x[l] += x[l + 4];
+    return (x[0] + x[2]) + (x[1] + x[3]);
 }
 
 /* Values, and what the tile adds to the sums of its block. */
@@ -432,46 +523,61 @@ static void finish_tile(tile *t, partial *result)
 {
     const row_job *j = t->job;
     const operand *op = &j->lead.operands[VALUE];
-    const int wanted = j->lead.want & WANT_VALUE;
-    for (int l = 0; l < t->samples; l++) {
-        const double w = (double)t->weight[l], value = w == 0 || !wanted ? 0. : w * (double)t->value[l];
-        result->value += value;
-        result->weight += w * (double)t->count[l];
-        if (op->data) {
-            char *at = address_of(j, VALUE, t->first + l);
-            const real v = w == 0 ? R(0.) : t->weight[l] * t->value[l];
-            if (op->type == FLOAT32) *(float *)at = (float)v;
-            else *(double *)at = (double)v;
+    double value[LANES] = { 0 }, weight[LANES] = { 0 };
+    if (!(j->lead.want & WANT_VALUE) || result->status) FOR_LANES t->value[l] = 0;
+    if (j->across) FOR_LANES
+        {
+            const double w = (double)t->weight[l], v = w * (double)t->value[l];
+            value[l] = w == 0 ? 0. : v;
+            weight[l] = w * (double)t->count[l];
         }
+    else {
+        const double w = (double)t->weight[0];
+        value[0] = w == 0 ? 0. : w * (double)t->value[0];
+        weight[0] = w * (double)t->count[0];
+    }
+    result->value += lanes_total(value);
+    result->weight += lanes_total(weight);
+    for (int l = 0; op->data && !result->status && l < t->samples; l++) {
+        char *at = address_of(j, VALUE, t->first + l);
+        const real v = t->weight[l] == 0 ? R(0.) : t->weight[l] * t->value[l];
+        if (op->type == FLOAT32) *(float *)at = (float)v;
+        else *(double *)at = (double)v;
     }
 }
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------------- */
 
+/* A few tiles at a time, phase by phase: what ends one phase, long chains of operations, overlaps with that of the next tile. */
 void SYMBOL(run_row_block)(const row_job *j, ptrdiff_t index, char *scratch, partial *result)
 {
     const ptrdiff_t first = index * j->rows, left = j->lead.size - first, n = left < j->rows ? left : j->rows;
-    const ptrdiff_t side = j->across ? LANES : 1;
+    const ptrdiff_t side = j->across ? LANES : 1, size = scratch_of_tile(j);
     result->value = result->weight = 0, result->status = 0;
-    for (ptrdiff_t i = 0; i < n; i += side) {
-        tile t;
-        result->status |= open_tile(j, first + i, n - i < side ? (int)(n - i) : (int)side, scratch, &t);
+    for (ptrdiff_t i = 0; i < n;) {
+        tile t[GROUP];
+        lane_sums sums[GROUP], one;
+        int tiles = 0;
+        for (; tiles < j->group && i < n; tiles++, i += side)
+            result->status |= open_tile(j, first + i, n - i < side ? (int)(n - i) : (int)side, scratch + tiles * size, &t[tiles]);
+        if (!result->status) result->status |= load_tiles(t, tiles);
         if (!j->lead.want || result->status) {
-            for (int l = 0; l < t.samples; l++) result->weight += (double)t.weight[l] * (double)t.count[l];
+            for (int g = 0; g < tiles; g++) finish_tile(&t[g], result);
             continue;
         }
-        const ptrdiff_t segments = segments_of(&t);
-        for (int k = 0; k < MAX_PHASES && t.phases[k].pass; k++) {
-            lane_sums all, one;
-            run_pass(&t, k, 0, &all);
-            for (ptrdiff_t s = 1; s < segments; s++) {
-                run_pass(&t, k, s, &one);
-                if (t.phases[k].close) FOR_LANES fold_lane(&all, l, &one, l, t.phases[k].folds);
+        const ptrdiff_t segments = segments_of(t);
+        for (int k = 0; k < MAX_PHASES && t->phases[k].pass; k++) {
+            for (int g = 0; g < tiles; g++) {
+                run_pass(&t[g], k, 0, &sums[g]);
+                for (ptrdiff_t s = 1; s < segments; s++) {
+                    run_pass(&t[g], k, s, &one);
+                    if (t->phases[k].close) FOR_LANES fold_lane(&sums[g], l, &one, l, t->phases[k].folds);
+                }
             }
-            close_phase(&t, k, &all, 1);
+            for (int g = 0; g < tiles; g++) close_phase(&t[g], k, &sums[g], 1);
         }
-        for (ptrdiff_t s = 0; s < segments; s++) write_tile(&t, s);
-        finish_tile(&t, result);
+        write_tiles(t, tiles, segments);
+        for (int g = 0; g < tiles; g++) finish_tile(&t[g], result);
     }
 }
 
@@ -487,6 +593,7 @@ static void open_row(const row_job *j, ptrdiff_t index, char *scratch, void *row
     tile *t = &((long_row *)row)->tile;
     result->value = result->weight = 0;
     result->status = open_tile(j, index, 1, scratch, t);
+    if (!result->status) result->status = load_tiles(t, 1);
 }
 static ptrdiff_t size_of_row(const row_job *j)
 {
@@ -502,7 +609,11 @@ static void close_row(void *row, int k)
 {
     close_phase(&((long_row *)row)->tile, k, ((long_row *)row)->sums, segments_of_row(row));
 }
-static void write_row(void *row, ptrdiff_t segment) { write_tile(&((long_row *)row)->tile, segment); }
+static void write_row(void *row, ptrdiff_t segment)
+{
+    write_segment(&((long_row *)row)->tile, HESSIAN, segment);
+    write_segment(&((long_row *)row)->tile, GRADIENT, segment);
+}
 static void finish_row(void *row, partial *result) { finish_tile(&((long_row *)row)->tile, result); }
 
 const long_row_functions SYMBOL(long_row_table) = {

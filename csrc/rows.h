@@ -64,7 +64,7 @@ struct tile {
     real weight[LANES], count[LANES], value[LANES];
     real param[MAX_PARAM];
     row_output gradient, hessian;
-    real *gradient_scratch, *hessian_scratch;
+    real *x_scratch, *t_scratch, *gradient_scratch, *hessian_scratch;
     real *work; /* a third array, for passes that need one */
     /* of a softmax row: see softmax.h */
     real top[LANES], base[LANES], near[LANES], unit[LANES];

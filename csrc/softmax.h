@@ -31,7 +31,7 @@ INLINE real exp_split(real z, real near)
     return multiply_add(scale, expm1_reduced(r), scale) * BY_TYPE(0x1p-64, 0x1p-32);
 }
 
-INLINE void softmax_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+static void softmax_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
 {
     real top[LANES];
     FOR_LANES top[l] = -REAL_INFINITY;
@@ -43,27 +43,57 @@ INLINE void softmax_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
     FOR_LANES s->top[l] = top[l];
 }
 
+/* A row with infinite logits, as one that has the same limit and needs no care: a single +inf is certain, two of them mean
+ * nothing, and so does a row of -inf, unless there is but one class. */
+static void softmax_limits(tile *t, real *top)
+{
+    const ptrdiff_t classes = t->job->classes;
+    real *z = t->x_scratch;
+    FOR_STEPS(step, 0, t->steps)
+    {
+        const real *x = step_of(t, t->x, step);
+        for (int l = 0; l < LANES; l++) z[step * LANES + l] = x[l];
+    }
+    t->x = (row_array){ z, z + t->whole_steps * LANES };
+    for (int l = 0; l < (t->job->across ? LANES : 1); l++) {
+        if (absolute(top[l]) < REAL_INFINITY) continue;
+        ptrdiff_t certain = 0;
+        for (ptrdiff_t k = 0; k < classes; k++) certain += z[offset_of(t, k, l)] == top[l];
+        const int undefined = top[l] < 0 ? classes > 1 : certain > 1;
+        for (ptrdiff_t k = 0; k < classes; k++) {
+            real *at = &z[offset_of(t, k, l)];
+            *at = undefined || *at != *at ? REAL_NAN : *at == top[l] ? R(0.) : -REAL_INFINITY;
+        }
+        top[l] = 0;
+    }
+    if (!t->job->across) FOR_LANES top[l] = top[0];
+}
+
 INLINE void softmax_split(tile *t, const lane_sums *s)
 {
+    int infinite = 0;
+    FOR_LANES t->top[l] = s->top[l];
+    for (int l = 0; l < LANES; l++) infinite |= !(absolute(t->top[l]) < REAL_INFINITY);
+    if (infinite) softmax_limits(t, t->top);
     FOR_LANES
     {
-        const real top = s->top[l];
+        const real top = t->top[l];
         const int split = (top < SPLIT_HIGHEST) & (top > SPLIT_LOWEST);
         const real near = split ? (top + SPLIT_GRID) - SPLIT_GRID : R(0.);
-        t->top[l] = top;
         t->base[l] = split ? R(0.) : top;
         t->near[l] = near;
         t->unit[l] = split ? R(1.) + (top - near) : R(1.);
     }
 }
 
-/* e_k (1 + delta) into the array of the gradient. */
-INLINE void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+/* e_k (1 + delta) into the array of the gradient. The largest entries are masked by a factor: a select would become a
+ * conditional store, for which the next step waits. */
+static void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
 {
     real *to_array = t->gradient.array;
-    real top[LANES], base[LANES], near[LANES], unit[LANES], count[LANES];
+    real top[LANES], base[LANES], near[LANES], unit[LANES], others[LANES];
     lane_sum sum = { { 0 }, { 0 } };
-    FOR_LANES top[l] = t->top[l], base[l] = t->base[l], near[l] = t->near[l], unit[l] = t->unit[l], count[l] = 0;
+    FOR_LANES top[l] = t->top[l], base[l] = t->base[l], near[l] = t->near[l], unit[l] = t->unit[l], others[l] = 0;
     for (ptrdiff_t first = from; first < to; first += CHUNK) {
         const ptrdiff_t last = first + CHUNK < to ? first + CHUNK : to;
         real part[LANES];
@@ -74,34 +104,28 @@ INLINE void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sum
             real *e = to_array + step * LANES;
             FOR_LANES
             {
-                const int is_top = z[l] == top[l];
-                const real d = exp_split(z[l] - base[l], near[l]);
-                e[l] = is_top ? unit[l] : d;
-                part[l] += is_top ? R(0.) : d;
-                count[l] += is_top ? R(1.) : R(0.);
+                const real other = z[l] == top[l] ? R(0.) : R(1.), d = exp_split(z[l] - base[l], near[l]);
+                e[l] = z[l] == top[l] ? unit[l] : d;
+                part[l] = multiply_add(d, other, part[l]);
+                others[l] += other;
             }
         }
         FOR_LANES add_to(&sum, l, part[l]);
     }
-    FOR_LANES s->count[l] = count[l];
+    FOR_LANES s->count[l] = (real)(to - from) - others[l];
     s->sum[0] = sum;
 }
 
 /* p_k = over e_k (in the array), 1 - p_k = rest where e_k = unit, -log p_k = (m - z_k) + log_sum. */
 INLINE void softmax_close(tile *t, const lane_sums *s)
 {
-    const int one_class = t->job->classes == 1;
     FOR_LANES
     {
-        const real top = t->top[l], less = R(2.) - t->unit[l]; /* 1 - delta */
-        const int undefined = (top == REAL_INFINITY && s->count[l] > 1) || (top == -REAL_INFINITY && !one_class);
-        const real R_ = one_class && s->sum[0].high[l] == s->sum[0].high[l]
-                            ? R(0.)
-                            : multiply_add(total_of(&s->sum[0], l), less, s->count[l] - R(1.));
-        const real R__ = undefined ? REAL_NAN : R_, over = R(1.) / (R(1.) + R__);
+        const real less = R(2.) - t->unit[l]; /* 1 - delta */
+        const real R_ = multiply_add(total_of(&s->sum[0], l), less, s->count[l] - R(1.)), over = R(1.) / (R(1.) + R_);
         t->over[l] = over * less;
-        t->rest[l] = R__ * over;
-        t->log_sum[l] = vm_log1p(R__);
+        t->rest[l] = R_ * over;
+        t->log_sum[l] = vm_log1p(R_);
     }
 }
 

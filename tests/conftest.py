@@ -12,7 +12,7 @@ from rows import default_row_losses, row_losses
 from support import default_losses, losses
 
 import fastloss as fl
-from fastloss._core import pointwise
+from fastloss._core import machine
 
 ARGUMENTS = {
     "loss": losses,
@@ -35,13 +35,13 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20240229)
 
 
-@pytest.fixture(params=pointwise.instruction_sets())
+@pytest.fixture(params=machine.instruction_sets())
 def instruction_set(request: pytest.FixtureRequest):
     """Each instruction set that this machine runs, in turn."""
-    before = pointwise.instruction_set_in_use()
-    pointwise.use_instruction_set(request.param)
+    before = machine.instruction_set_in_use()
+    machine.use_instruction_set(request.param)
     yield request.param
-    pointwise.use_instruction_set(before)
+    machine.use_instruction_set(before)
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from fastloss._rows import RowLoss
 from support import VECTORS
 
 import fastloss as fl
 from fastloss._domains import UNIT
+from fastloss._rows import RowLoss
 from fastloss.reference._rows import row_terms
 
 METHODS = ("__call__", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "evaluate")

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 from support import losses
 
-from fastloss._core import pointwise
+from fastloss._core import machine
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows the registers of x86-64 only"),
@@ -26,7 +26,7 @@ CURVATURES = {"exact": "gh_hessian", "majorizer": "gh_majorizer", "fisher": "gh_
 
 
 def objdump(*options: str) -> list[str]:
-    command = ["objdump", *options, pointwise.__file__]
+    command = ["objdump", *options, machine.__file__]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 

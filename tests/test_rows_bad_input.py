@@ -256,10 +256,19 @@ def test_entries_for_each_class(loss, y) -> None:
     refused(loss, ValueError, message, y, np.full((2, 5), 0.2))
 
 
-def test_one_alpha_for_all_classes_is_a_number(rng) -> None:
+def test_one_entry_does_not_stand_for_all(rng) -> None:
+    """Only a number does."""
     y, f = draw_rows(fl.CategoricalFocal(), 20, 3, rng, form="labels")
     assert fl.CategoricalFocal(alpha=0.5)(y, f) == pytest.approx(fl.CategoricalFocal(alpha=[0.5] * 3)(y, f), rel=1e-15)
-    refused(fl.CategoricalFocal(alpha=[0.5]), ValueError, "^alpha must have one entry for each of the 3 classes", y, f)
+    for name, parameter in (
+        ("CategoricalFocal", "alpha"),
+        ("SparseCategoricalCrossEntropy", "class_weight"),
+        ("NegativeLogLikelihood", "class_weight"),
+        ("MultiMargin", "class_weight"),
+        ("MultiQuantile", "quantiles"),
+    ):
+        message = f"^{parameter} must have one entry for each of the 3 .* of y_pred, got 1$"
+        refused(getattr(fl, name)(**{parameter: [0.5]}), ValueError, message, y, f)
 
 
 @pytest.mark.parametrize("shape", [(3,), (4, 1), (1,), (4, 3), (0,)])

@@ -23,7 +23,11 @@ def near(a: Any, b: Any, tolerance: float = 1e-12) -> None:
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch")
+    module = pytest.importorskip("torch")
+    threads = module.get_num_threads()
+    module.set_num_threads(1)
+    yield module
+    module.set_num_threads(threads)
 
 
 def differentiated(torch, function, f: np.ndarray, reduction: str) -> tuple[np.ndarray, np.ndarray]:

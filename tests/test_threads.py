@@ -15,7 +15,7 @@ import pytest
 from support import default_losses, draw, same
 
 import fastloss as fl
-from fastloss._core import pointwise
+from fastloss._core import machine
 
 BLOCK_EDGES = (511, 512, 513, 1023, 1024, 1025, 4096, 4097, 2 * 16384, 100_003, 120_001)
 
@@ -122,7 +122,7 @@ def test_omp_num_threads(setting, most) -> None:
     assert found == (default if most is None else min(most, default))
 
 
-@pytest.mark.skipif(not pointwise.openmp(), reason="built without OpenMP")
+@pytest.mark.skipif(not machine.openmp(), reason="built without OpenMP")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
 def test_threads_are_started_when_asked_for_and_only_then() -> None:
     code = """
@@ -176,9 +176,9 @@ def test_forked_children_finish(before) -> None:
 # ---- instruction sets -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", pointwise.instruction_sets())
+@pytest.mark.parametrize("name", machine.instruction_sets())
 def test_instruction_set_can_be_forced(name) -> None:
-    code = "from fastloss._core import pointwise; import fastloss; print(pointwise.instruction_set_in_use())"
+    code = "from fastloss._core import machine; import fastloss; print(machine.instruction_set_in_use())"
     assert printed(code, FASTLOSS_ISA=name) == name
 
 
@@ -188,7 +188,7 @@ def test_unknown_instruction_set_is_an_error() -> None:
     assert "ImportError: FASTLOSS_ISA: instruction set must be one of" in done.stderr
     assert "'sse9'" in done.stderr
     with pytest.raises(ValueError, match="instruction set"):
-        pointwise.use_instruction_set("sse9")
+        machine.use_instruction_set("sse9")
 
 
 # ---- sums -----------------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from mpmath import mp, mpf
 
-from fastloss._core import pointwise
+from fastloss._core import machine
 
-ISAS = pointwise.instruction_sets()
+ISAS = machine.instruction_sets()
 INF, NAN = math.inf, math.nan
 
 
@@ -185,7 +185,7 @@ def errors(got, nearest, rest):
 @pytest.mark.parametrize("case", [float64_case, float32_case])
 def test_error_in_ulp(name, case, isa):
     x, nearest, rest = case(name)
-    error = errors(pointwise.vmath(name, x, isa), nearest, rest)
+    error = errors(machine.vmath(name, x, isa), nearest, rest)
     allowed = FUNCTIONS[name][2]
     if allowed is None:
         with np.errstate(all="ignore"):
@@ -203,7 +203,7 @@ def test_error_in_ulp(name, case, isa):
 def test_limits(name, dtype, isa):
     arguments = np.array([*LIMITS[name], NAN, -NAN], dtype)
     expected = np.array([*LIMITS[name].values(), NAN, NAN], dtype)
-    np.testing.assert_array_equal(pointwise.vmath(name, arguments, isa), expected)
+    np.testing.assert_array_equal(machine.vmath(name, arguments, isa), expected)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -212,6 +212,6 @@ def test_same_bits_at_every_position(name, isa):
     """Whole vectors and the elements left over take different instructions, yet agree."""
     for dtype in (np.float64, np.float32):
         x = np.linspace(0.01, 9, 67, dtype=dtype)
-        whole = pointwise.vmath(name, x, isa)
+        whole = machine.vmath(name, x, isa)
         for start in range(1, 20):
-            np.testing.assert_array_equal(pointwise.vmath(name, x[start:].copy(), isa), whole[start:])
+            np.testing.assert_array_equal(machine.vmath(name, x[start:].copy(), isa), whole[start:])

@@ -33,7 +33,7 @@ cdef extern from "job.h" nogil:
     ctypedef void block_function(const job *, Py_ssize_t, partial *) noexcept nogil
 
 cdef extern from "row_job.h" nogil:
-    enum: SEGMENT
+    enum: SEGMENT, GROUP
     ctypedef enum target_form:
         LABEL_ROWS, DENSE_ROWS, VALUE_ROWS, VECTOR_ROWS
     ctypedef struct row_job:
@@ -41,7 +41,7 @@ cdef extern from "row_job.h" nogil:
         Py_ssize_t classes, rows, vector_size, ignore_index
         Py_ssize_t class_stride[9]
         int native[9]
-        int across, has_ignore_index, counted, unit_range, policy, pad_with_target
+        int across, group, has_ignore_index, counted, unit_range, policy, pad_with_target
         target_form form
         double smoothing, hessian_factor, pad, y_pad
         const void *vector

@@ -32,7 +32,8 @@ cdef enum:
     SMALL = 2048             # predictions: below, releasing the GIL costs more than it gives
     PER_BLOCK = 8192         # predictions in a block
     LANES = 16
-    ACROSS = 64              # classes up to which rows that lie in memory one by one are transposed
+    TOGETHER = 160           # classes of all tiles of a group
+    ACROSS = 128             # classes up to which rows that lie in memory one by one are transposed
     ACROSS_STRIDED = 65536   # the same where they do not
     MOST_CLASSES = 16777216  # a class index is exact in float32
 
@@ -204,8 +205,10 @@ cdef class RowKernel:
         cdef Py_ssize_t along = abs(j.class_stride[F]), aside = abs(j.lead.operands[F].strides[j.lead.ndim - 1])
         cdef Py_ssize_t most = ACROSS_STRIDED if aside < along and j.lead.size >= LANES else ACROSS
         j.across = j.classes <= most and j.lead.size > 1
+        # Together while they fit the L1 cache; where samples are neighbours, to move more than one line at a time.
+        j.group = max(1, min(<int>GROUP, TOGETHER // j.classes)) if j.across and aside > along else GROUP if j.across else 1
         if j.across:
-            j.rows = LANES * max(1, min(16, PER_BLOCK // (LANES * j.classes)))
+            j.rows = LANES * max(<int>GROUP, min(16, PER_BLOCK // (LANES * j.classes)))
         else:
             j.rows = max(1, PER_BLOCK // j.classes)
 

@@ -1,0 +1,71 @@
+/* Tiles of LANES samples from rows that lie one after the other, and back. */
+#ifndef FASTLOSS_TRANSPOSE_H
+#define FASTLOSS_TRANSPOSE_H
+
+#include "rows.h"
+
+#include <string.h>
+
+/* Squares of SIDE x SIDE in registers of 16 bytes, which every instruction set has. */
+enum { SIDE = 16 / sizeof(real) };
+typedef real square_row __attribute__((vector_size(16)));
+typedef real_bits real_mask __attribute__((vector_size(16)));
+
+#ifdef FASTLOSS_F32
+INLINE void transpose_square(square_row *r)
+{
+    const square_row a = __builtin_shuffle(r[0], r[1], (real_mask){ 0, 4, 1, 5 });
+    const square_row b = __builtin_shuffle(r[0], r[1], (real_mask){ 2, 6, 3, 7 });
+    const square_row c = __builtin_shuffle(r[2], r[3], (real_mask){ 0, 4, 1, 5 });
+    const square_row d = __builtin_shuffle(r[2], r[3], (real_mask){ 2, 6, 3, 7 });
+    r[0] = __builtin_shuffle(a, c, (real_mask){ 0, 1, 4, 5 });
+    r[1] = __builtin_shuffle(a, c, (real_mask){ 2, 3, 6, 7 });
+    r[2] = __builtin_shuffle(b, d, (real_mask){ 0, 1, 4, 5 });
+    r[3] = __builtin_shuffle(b, d, (real_mask){ 2, 3, 6, 7 });
+}
+#else
+INLINE void transpose_square(square_row *r)
+{
+    const square_row a = r[0];
+    r[0] = __builtin_shuffle(a, r[1], (real_mask){ 0, 2 });
+    r[1] = __builtin_shuffle(a, r[1], (real_mask){ 1, 3 });
+}
+#endif
+
+/* A square whose rows are `from_stride` bytes apart, transposed to rows `to_stride` bytes apart. */
+INLINE void move_square(const char *from, ptrdiff_t from_stride, char *to, ptrdiff_t to_stride)
+{
+    square_row r[SIDE];
+    for (int i = 0; i < SIDE; i++) memcpy(&r[i], from + i * from_stride, 16);
+    transpose_square(r);
+    for (int i = 0; i < SIDE; i++) memcpy(to + i * to_stride, &r[i], 16);
+}
+
+/* LANES rows of `classes` entries to [class][lane]; the last square overlaps the one before where classes % SIDE != 0. */
+INLINE void transpose_in(const char *rows, ptrdiff_t stride, ptrdiff_t classes, real *to)
+{
+    const ptrdiff_t size = sizeof(real), across = LANES * size;
+    ptrdiff_t k = 0;
+    for (; classes >= SIDE && k < classes; k += SIDE) {
+        const ptrdiff_t at = k + SIDE <= classes ? k : classes - SIDE;
+        for (int l = 0; l < LANES; l += SIDE)
+            move_square(rows + l * stride + at * size, stride, (char *)(to + at * LANES + l), across);
+    }
+    for (; k < classes; k++)
+        for (int l = 0; l < LANES; l++) memcpy(to + k * LANES + l, rows + l * stride + k * size, sizeof(real));
+}
+
+INLINE void transpose_out(const real *from, ptrdiff_t classes, char *rows, ptrdiff_t stride)
+{
+    const ptrdiff_t size = sizeof(real), across = LANES * size;
+    ptrdiff_t k = 0;
+    for (; classes >= SIDE && k < classes; k += SIDE) {
+        const ptrdiff_t at = k + SIDE <= classes ? k : classes - SIDE;
+        for (int l = 0; l < LANES; l += SIDE)
+            move_square((const char *)(from + at * LANES + l), across, rows + l * stride + at * size, stride);
+    }
+    for (; k < classes; k++)
+        for (int l = 0; l < LANES; l++) memcpy(rows + l * stride + k * size, from + k * LANES + l, sizeof(real));
+}
+
+#endif
