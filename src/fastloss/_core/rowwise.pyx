@@ -72,7 +72,7 @@ cdef class RowKernel:
         self.vector = np.array(() if class_vector is None else class_vector, float)
         self.base.vector_size = self.vector.shape[0]
         self.base.smoothing = smoothing
-        self.base.counted = counted
+        self.base.counted = counted and self.base.vector_size > 0
         self.base.unit_range = f_unit
         self.base.has_ignore_index = ignore_index is not None and -2**63 <= ignore_index < 2**63
         self.base.ignore_index = ignore_index if self.base.has_ignore_index else 0

@@ -1,9 +1,16 @@
 """The public losses, by family."""
 
-from . import binary, counts, distributions, regression
+from . import binary, counts, distributions, multiclass, regression
 from .binary import *  # noqa: F403
 from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
+from .multiclass import *  # noqa: F403
 from .regression import *  # noqa: F403
 
-__all__ = [*regression.__all__, *counts.__all__, *distributions.__all__, *binary.__all__]
+__all__ = [
+    *regression.__all__,
+    *counts.__all__,
+    *distributions.__all__,
+    *binary.__all__,
+    *multiclass.__all__,
+]

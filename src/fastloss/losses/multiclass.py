@@ -827,10 +827,8 @@ class KLDivergence(_SoftmaxLoss):
             raise ValueError(f"eps must be 0 with log_input=True, where nothing is clipped, got {self.eps}")
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
-        log_target = float(self.log_target)
-        if self.log_input:
-            return "kl_divergence_log", (log_target,)
-        return self._scaled("kl_divergence"), (log_target,) if self.from_logits else (self.eps, log_target)
+        name = "kl_divergence_log" if self.log_input else self._scaled("kl_divergence")
+        return name + "_target" * self.log_target, () if self.log_input or self.from_logits else (self.eps,)
 
     def _init_row(self, y: Array, w: Array, k: int) -> Array:
         return _logits(_masses(np.exp(y) if self.log_target else y, w, k))
