@@ -25,7 +25,7 @@ static void look(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
     FOR_STEPS(step, from, to)
     {
         const real *x = step_of(t, t->x, step);
-        FOR_LANES zero[l] += 0 * x[l];
+        FOR_LANES zero[l] += x[l] - x[l];
     }
     FOR_LANES s->count[l] = zero[l];
 }

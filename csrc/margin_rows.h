@@ -60,7 +60,7 @@ INLINE void hinge_value(tile *t, const lane_sums *s, int zero_counts)
     FOR_LANES
     {
         const real top = zero_counts ? maximum(s->top[l], R(0.)) : s->top[l];
-        const real u = t->job->classes == 1 && !zero_counts ? -margin : margin + (top - f[l]), active = u <= 0 ? R(0.) : R(1.), poison = s->count[l] + 0 * active;
+        const real u = t->job->classes == 1 && !zero_counts ? -margin : margin + (top - f[l]), active = u <= 0 ? R(0.) : R(1.), poison = s->count[l];
         t->top[l] = s->top[l];
         t->value[l] = (u <= 0 ? R(0.) : u) + poison;
         t->gradient.at_label[l] = (u == u ? -active : u) + poison;
@@ -93,11 +93,8 @@ static void hinge_winner(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
 
 static void hinge_other(tile *t, const lane_sums *s)
 {
-    for (int l = 0; l < LANES; l++) {
-        const int found = s->top[l] > -REAL_INFINITY;
-        t->other[l] = found ? (ptrdiff_t)-s->top[l] : 0;
-        if (!found) t->gradient.at_other[l] = t->label[l] == 0 ? t->gradient.at_label[l] : 0 * t->gradient.factor[l];
-    }
+    for (int l = 0; l < LANES; l++)
+        t->other[l] = s->top[l] > -REAL_INFINITY ? (ptrdiff_t)-s->top[l] : t->label[l]; /* whose own entry comes last */
 }
 
 /* ---- MultiMargin (Weston and Watkins 1999)   c/K sum of max(0, u)^p,   u_j = margin + f_j - f_y ---------------------- */

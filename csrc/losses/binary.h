@@ -47,12 +47,12 @@ LOSS_STAGED(binary_cross_entropy_logits)
 }
 
 /* Good (1952), on probabilities.   value -a log p - b log(1-p), gradient b/(1-p) - a/p, hessian a/p^2 + b/(1-p)^2.
- * p is f clipped to [eps, 1 - eps]; the clipped function is constant outside. 0 f makes p = NaN at f = +-inf. */
+ * p is f clipped to [eps, 1 - eps]; the clipped function is constant outside. f - f makes p = NaN at f = +-inf. */
 LOSS(binary_cross_entropy)
 {
     const real smoothing = param[0], pos_weight = param[1], eps = param[2];
     const real a = positive_part(y, smoothing, pos_weight), b = negative_part(1 - y, smoothing);
-    const real p = non_negative(clip(f, eps, 1 - eps) + 0 * f), q = 1 - p, over_p = 1 / p, over_q = 1 / q;
+    const real p = non_negative(clip(f, eps, 1 - eps) + (f - f)), q = 1 - p, over_p = 1 / p, over_q = 1 / q;
     const real ap = coefficient_times(a, over_p), bq = coefficient_times(b, over_q);
     const real hessian = coefficient_times(ap, over_p) + coefficient_times(bq, over_q);
     const real half = R(0.5) * smoothing, slope = 1 - smoothing;
@@ -102,10 +102,10 @@ INLINE terms focal_logits(real s, real z, real decay, real weight, real gamma, r
  *     d2l/dc2 = gamma c^(gamma-1) ((gamma-1) M + 2/(1-c)) + c^gamma / (1-c)^2.
  * One power serves all: c^gamma for gamma < 1, c^(gamma-1) from there, so that neither grows nor underflows before its use;
  * as c <= 1, a maximum with `from_one` chooses (gcc does not vectorise a select on a parameter).
- * 0 f makes p = NaN at f = +-inf. All is 0 for p <= m if m > 0; m = 0 for y = 1. */
+ * f - f makes p = NaN at f = +-inf. All is 0 for p <= m if m > 0; m = 0 for y = 1. */
 INLINE terms focal_probability(real y, real f, real weight, real gamma, real m)
 {
-    const real p = non_negative(f + 0 * f), t = maximum(p - m, 0);
+    const real p = non_negative(f + (f - f)), t = maximum(p - m, 0);
     const real c = y > 0 ? 1 - p : t, rest = y > 0 ? p : (1 - p) + m;
     const real log_t = vm_log(t), log_rest = vm_log1p(-t);
     const real L = y > 0 ? -log_t : -log_rest, log_c = maximum(y > 0 ? log_rest : log_t, -HUGE_LINEAR);

@@ -35,7 +35,7 @@ INLINE terms where_inside(real f, real p, terms t)
 /* All terms 0 where c is, and NaN where f is not finite. */
 INLINE terms where_counted(real c, real f, terms t)
 {
-    const real zero = 0 * f;
+    const real zero = f - f;
     return (terms){
         .value = c == 0 ? zero : t.value + zero,
         .gradient = c == 0 ? zero : t.gradient + zero,
@@ -80,11 +80,11 @@ SOFTMAX(generalized_cross_entropy)
 PROBABILITY(generalized_cross_entropy)
 {
     const real r = param[0], eps = param[1], inside = non_negative(clip(p, eps, 1 - eps)), u = vm_log(inside);
-    const real slope = r < 1 ? vm_exp((r - 1) * u) : R(1.);
+    const real slope = vm_power(inside, r - 1);
     const terms t = {
         .value = -c * vm_expm1(r * u) / r,
         .gradient = -c * slope,
-        .hessian = r < 1 ? c * (1 - r) * slope / inside : R(0.),
+        .hessian = coefficient_times(c * (1 - r), slope / inside),
     };
     return where_counted(c, p, where_inside(p, inside, t));
 }
@@ -144,7 +144,7 @@ typedef struct {
 
 INLINE kl_parts kl_of_probability(real t, real log_t, real f, real eps)
 {
-    const real p = non_negative(maximum(f, eps)), zero = 0 * f, outside = f < eps ? R(0.) : R(1.);
+    const real p = non_negative(maximum(f, eps)), zero = f - f, outside = f < eps ? R(0.) : R(1.);
     const in_log v = kl_terms(t, p, log_t, vm_log(p));
     const real gradient = outside == 0 || t == 0 ? zero : -t / p + zero;
     return (kl_parts){ v.value + zero, v.difference, gradient, outside == 0 || t == 0 ? zero : t / p / p + zero };
@@ -168,7 +168,7 @@ INLINE real log_of_ratio(real a, real b) /* log(a/m) */
 }
 PROBABILITY(jensen_shannon)
 {
-    const real t = c, f = non_negative(p), zero = 0 * p, both = t + f;
+    const real t = c, f = non_negative(p), zero = p - p, both = t + f;
     const real from_t = t == 0 ? R(0.) : t * log_of_ratio(t, f), log_p = log_of_ratio(f, t);
     return (void)param, (terms){
         .value = R(0.5) * (from_t + (f == 0 ? zero : f * log_p)),

@@ -147,21 +147,19 @@ def squared_margin_minimum(a: Array) -> Array:
         return u
 
     f = np.zeros(len(a))
-    u = violations(f)
-    for _ in range(100):
+    for _ in range(200):
+        u = violations(f)
         pull = a[:, None] * u
-        gradient = pull.sum(axis=0) - pull.sum(axis=1)
+        down = pull.sum(axis=1) - pull.sum(axis=0)
         pairs = a[:, None] * (u > 0)
         pairs = pairs + pairs.T
-        hessian = np.diag(pairs.sum(axis=0)) - pairs
-        step = np.linalg.lstsq(hessian, -gradient, rcond=None)[0]
-        value, size = np.sum(pull * u), 1.0
-        while size > 2.0**-40 and np.sum(a[:, None] * violations(f + size * step) ** 2) > value:
+        step = np.linalg.lstsq(np.diag(pairs.sum(axis=0)) - pairs, down, rcond=None)[0]
+        value, expected, size = np.sum(pull * u), float(down @ step), 1.0
+        if expected <= 1e-16 * value:
+            break
+        while np.sum(a[:, None] * violations(f + size * step) ** 2) > value - 0.1 * size * expected and size > 2.0**-30:
             size /= 2
         f = f + size * step
-        u = violations(f)
-        if np.max(np.abs(size * step)) <= 1e-14:
-            break
     return f
 
 

@@ -50,13 +50,12 @@ class RowLoss(KernelLoss):
         name, parameters = self._formula()
         info = self.info
         shares = self.targets in ("dense", "both") and info.y_domain != REAL
-        vector = getattr(self, self.class_vector, None)
         return RowKernel(
             name,
             parameters,
             # What only labels can be, the kernel leaves to the validation.
             targets="labels" if self.one_hot or self.ignored is not None else self.targets,
-            class_vector=(vector,) if isinstance(vector, float) else vector,
+            class_vector=getattr(self, self.class_vector, None),
             smoothing=getattr(self, "label_smoothing", 0.0),
             ignore_index=self.ignored,
             counted=self.class_vector == "class_weight",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Call = tuple[Array, Array, Array | None, str, Any, int | None]
 
+MOST_CLASSES = 2**24  # a class index is exact in float32
+
 VALUE, GRADIENT, HESSIAN = 1, 2, 4
 OUTPUTS = {"value": VALUE, "gradient": GRADIENT, "hessian": HESSIAN}
 
@@ -148,6 +150,11 @@ def as_array(name: str, x: Any) -> Array:
     return array
 
 
+def working_type(f: Array) -> type[np.floating[Any]]:
+    """The type that a loss of these predictions computes in."""
+    return np.float32 if f.dtype.kind == "f" and f.dtype.itemsize < 8 else np.float64
+
+
 def prepare(
     loss: Loss, want: int, y_true: Any, y_pred: Any, sample_weight: Any, reduction: Any, out: Any, n_threads: Any
 ) -> Call:
@@ -203,8 +210,8 @@ def check_outer(
 
 def check_row_shapes(loss: RowLoss, y: tuple[int, ...], f: tuple[int, ...]) -> None:
     """Raise unless the shapes of y_true, y_pred and the parameters of the loss go together."""
-    if not f or f[-1] == 0:
-        raise ValueError(f"y_pred must have a last axis of at least one entry, got the shape {f}")
+    if not f or not 1 <= f[-1] <= MOST_CLASSES:
+        raise ValueError(f"y_pred must have a last axis of 1 to {MOST_CLASSES} entries, got the shape {f}")
     dense = loss.targets in ("dense", "vectors") or (loss.targets == "both" and len(y) == len(f))
     if dense and len(y) != len(f):
         raise ValueError(f"y_true must have the shape {f} of y_pred, got {y}")
@@ -325,7 +332,7 @@ def check_out(want: int, reduction: str, out: Any, y_shape: tuple[int, ...], f_s
 def domain_error(loss: Loss, violation: Violation, y: Any, f: Any, w: Any) -> ValueError:
     """The error for what a kernel found, with the first bad index."""
     y, f = as_array("y_true", y), as_array("y_pred", f)
-    real = np.float32 if f.dtype in (np.float32, np.float16) else np.float64
+    real = working_type(f)
     with np.errstate(over="ignore"):
         if violation.sample_weight:
             weights = as_array("sample_weight", w)
@@ -353,18 +360,20 @@ def check_rows(loss: RowLoss, y: Array, f: Array, w: Array | None) -> None:
 def row_error(loss: RowLoss, y: Any, f: Any, w: Any) -> ValueError:
     """The error for what a kernel of rows found."""
     w = None if w is None else as_array("sample_weight", w)
-    return next(row_errors(loss, as_array("y_true", y), as_array("y_pred", f), w), nothing_counts(loss))
+    return next(row_errors(loss, as_array("y_true", y), as_array("y_pred", f), w), nothing_counts(loss, w))
 
 
-def nothing_counts(loss: RowLoss) -> ValueError:
+def nothing_counts(loss: RowLoss, w: Array | None) -> ValueError:
     """The error for a mean over rows that are all ignored or weigh 0."""
+    if w is not None and not w.any():
+        return ValueError("sample_weight must not sum to 0 for reduction='mean'")
     ignored = "" if loss.ignored is None else f"all have the ignore_index {loss.ignored} or "
     return ValueError(f"y_true must hold a row that counts for reduction='mean': {ignored or 'all '}weigh 0")
 
 
 def row_errors(loss: RowLoss, y: Array, f: Array, w: Array | None) -> Iterator[ValueError]:
     """An error for each argument with an element outside its domain."""
-    real = np.float32 if f.dtype in (np.float32, np.float16) else np.float64
+    real = working_type(f)
     (domain,) = loss.f_domains
     with np.errstate(over="ignore"):
         checks = [("y_true", y, *row_targets(loss, y, f.shape, real))]

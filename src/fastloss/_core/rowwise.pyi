@@ -10,7 +10,7 @@ class RowKernel:
         params: tuple[float, ...] = (),
         *,
         targets: str,
-        class_vector: tuple[float, ...] | None = None,
+        class_vector: float | tuple[float, ...] | None = None,
         smoothing: float = 0.0,
         ignore_index: int | None = None,
         counted: bool = False,

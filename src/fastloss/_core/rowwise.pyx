@@ -46,12 +46,13 @@ while row_losses()[row].name != NULL:
 
 @cython.final
 cdef class RowKernel:
-    """One formula with its parameters; `class_vector` holds one number for each class, or one for all."""
+    """One formula with its parameters; `class_vector` holds one number for each class, or is one for all."""
     cdef readonly str name
     cdef readonly tuple curvatures
     cdef str targets
     cdef row_job base
     cdef double[::1] vector
+    cdef bint shared
 
     def __init__(self, str name, params=(), *, str targets, class_vector=None, double smoothing=0.0, ignore_index=None,
                  bint counted=False, bint f_unit=False, y_range=None):
@@ -69,7 +70,8 @@ cdef class RowKernel:
             raise ValueError(f"targets must be one of {', '.join(map(repr, TARGETS))}, got {targets!r}")
         for k in range(MAX_PARAM):
             self.base.lead.param[k] = params[k] if k < len(params) else 0.0
-        self.vector = np.array(() if class_vector is None else class_vector, float)
+        self.shared = isinstance(class_vector, float)
+        self.vector = np.atleast_1d(np.array(() if class_vector is None else class_vector, float))
         self.base.vector_size = self.vector.shape[0]
         self.base.smoothing = smoothing
         self.base.counted = counted and self.base.vector_size > 0
@@ -147,7 +149,7 @@ cdef class RowKernel:
         if ndim < 0 or cnp.PyArray_NDIM(y) not in (ndim, ndim + 1) or not same_shape(y, f, cnp.PyArray_NDIM(y)):
             return False
         j.classes = cnp.PyArray_DIM(f, ndim)
-        if not 1 <= j.classes <= MOST_CLASSES or j.vector_size not in (0, 1, j.classes):
+        if not 1 <= j.classes <= MOST_CLASSES or not (self.shared or j.vector_size in (0, j.classes)):
             return False
         if cnp.PyArray_NDIM(y) == ndim:
             if self.targets not in ("labels", "both", "values"):
@@ -217,9 +219,9 @@ cdef class RowKernel:
         if j.vector_size == 0:
             return None
         vector = np.asarray(self.vector).astype(np.float32 if type_ == FLOAT32 else np.float64)
-        if j.vector_size == 1 and j.classes > 1:
+        if self.shared:
             return vector
-        j.vector_size = max(2, j.vector_size)  # one class: a vector of one entry, laid out like any other
+        j.vector_size = max(2, j.vector_size)  # 1 means shared
         if j.across:
             return np.repeat(vector, LANES)
         return np.concatenate([vector, np.zeros(-vector.size % LANES, vector.dtype)])

@@ -59,7 +59,7 @@ class Reference(Methods):
     ) -> Any:
         loss = self.loss
         y, f, w, reduction, out, _ = check.prepare(loss, want, y_true, y_pred, sample_weight, reduction, out, n_threads)
-        real = np.float32 if f.dtype in (np.float32, np.float16) else np.float64
+        real = check.working_type(f)
         y, f = y.astype(real, copy=False), f.astype(real, copy=False)
         w = None if w is None else w.astype(real, copy=False)
         self._check_domains(y, f, w)

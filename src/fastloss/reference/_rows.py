@@ -48,7 +48,7 @@ class RowReference(Methods):
             loss, want, y_true, y_pred, sample_weight, reduction, out, n_threads
         )
         check.check_rows(loss, y, f, w)
-        real = np.dtype(np.float32 if f.dtype in (np.float32, np.float16) else np.float64)
+        real = np.dtype(check.working_type(f))
         labels = y.ndim < f.ndim and loss.targets != "values"
         y, f = y.astype(np.intp if labels else real, copy=False), f.astype(real, copy=False)
         if want & HESSIAN:
@@ -57,12 +57,13 @@ class RowReference(Methods):
 
         with np.errstate(all="ignore"):
             t = row_terms(loss, y, f)
+            given = w
             w = np.broadcast_to(1 if w is None else w, f.shape[:-1]).astype(real)
             if t.ignored is not None:
                 w[t.ignored] = 0
             total = float(np.sum(w if t.count is None else w * t.count, dtype=np.float64))
             if reduction == "mean" and total == 0:
-                raise check.nothing_counts(loss)
+                raise check.nothing_counts(loss, given)
             scale = 1 / total if reduction == "mean" else 1.0
             results: list[Any] = []
             if want & VALUE:
