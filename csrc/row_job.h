@@ -46,6 +46,6 @@ typedef struct {
 } long_row_functions;
 
 /* Classes in a segment of a row. */
-enum { SEGMENT = 8192, GROUP = 4 };
+enum { SEGMENT = 8192, GROUP = 8 };
 
 #endif

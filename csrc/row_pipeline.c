@@ -101,8 +101,12 @@ static int load_labels(const row_job *j, ptrdiff_t first, int n, ptrdiff_t *labe
     const int line = in_one_line(j, first, n);
     const char *at = address_of(j, Y, first);
     int status = 0;
+    const int plain = op->type == INT64 && !op->swapped;
     for (int i = 0; i < n; i++) {
-        ptrdiff_t k = label_at(op, line ? at + i * sample_stride(j, Y) : address_of(j, Y, first + i));
+        const char *here = line ? at + i * sample_stride(j, Y) : address_of(j, Y, first + i);
+        int64_t integer;
+        if (plain) memcpy(&integer, here, sizeof integer);
+        ptrdiff_t k = plain ? (ptrdiff_t)integer : label_at(op, here);
         if (j->has_ignore_index && k == j->ignore_index && k != NOT_A_LABEL) weight[i] = 0, k = 0;
         if (k < 0 || k >= j->classes) status = BAD_Y, k = 0;
         label[i] = k;
@@ -144,12 +148,15 @@ static row_array load_along(const row_job *j, int operand_index, ptrdiff_t sampl
     row_array a = { scratch, last };
     if (j->native[operand_index] && j->class_stride[operand_index] == sizeof(real)) {
         a.whole = (const real *)at;
-        memcpy(last, at + whole * (ptrdiff_t)sizeof(real), (size_t)rest * sizeof(real));
+        for (ptrdiff_t i = 0; i < rest; i++) memcpy(last + i, at + (whole + i) * (ptrdiff_t)sizeof(real), sizeof(real));
     } else
         read_run(scratch, &j->lead.operands[operand_index], at, j->class_stride[operand_index], j->classes);
     for (ptrdiff_t i = rest; i < LANES; i++) last[i] = pad;
     return a;
 }
+
+/* No prefetcher follows strides beyond a page. */
+enum { CLASSES_AHEAD = 8 };
 
 /* The samples of several tiles lie side by side, class after class: whole lines of memory are moved at a time. */
 static int side_by_side(const row_job *j, int operand_index, ptrdiff_t first, int samples)
@@ -166,8 +173,11 @@ static void load(tile *t, int tiles, int operand_index, real pad)
     if (j->native[operand_index] && side_by_side(j, operand_index, t->first, samples)) {
         const char *at = address_of(j, operand_index, t->first);
         for (ptrdiff_t k = 0; k < j->classes; k++, at += j->class_stride[operand_index])
-            for (int i = 0; i < tiles; i++)
-                memcpy((predictions ? t[i].x_scratch : t[i].t_scratch) + k * LANES, at + i * LANES * sizeof(real), LANES * sizeof(real));
+            for (int i = 0; i < tiles; i++) {
+                const char *line_ = at + i * LANES * (ptrdiff_t)sizeof(real);
+                __builtin_prefetch(line_ + CLASSES_AHEAD * j->class_stride[operand_index]);
+                memcpy((predictions ? t[i].x_scratch : t[i].t_scratch) + k * LANES, line_, LANES * sizeof(real));
+            }
     } else if (j->across)
         for (int i = 0; i < tiles; i++)
             load_across(j, operand_index, t[i].first, t[i].samples, predictions ? t[i].x_scratch : t[i].t_scratch);
@@ -297,9 +307,12 @@ static void scatter_side_by_side(const tile *t, int tiles, int operand_index)
     const row_job *j = t->job;
     char *at = address_of(j, operand_index, t->first);
     for (ptrdiff_t k = 0; k < j->classes; k++, at += j->class_stride[operand_index])
-        for (int i = 0; i < tiles; i++)
-            memcpy(at + i * LANES * sizeof(real),
+        for (int i = 0; i < tiles; i++) {
+            char *line_ = at + i * LANES * (ptrdiff_t)sizeof(real);
+            __builtin_prefetch(line_ + CLASSES_AHEAD * j->class_stride[operand_index], 1);
+            memcpy(line_,
                    (operand_index == HESSIAN ? t[i].hessian_scratch : t[i].gradient_scratch) + k * LANES, LANES * sizeof(real));
+        }
 }
 
 /* Steps of an output: factor x array + a constant, 0 in samples of weight 0; then the floor. */
@@ -356,11 +369,14 @@ static int finish_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t t
     real *target = in_place ? (real *)address_of(j, operand_index, t->first) : staging;
     const real *source = unit || !o->array ? constants[unit] : o->array;
     const ptrdiff_t advance = unit || !o->array ? 0 : LANES, whole = in_place && to > t->whole_steps ? t->whole_steps : to;
-    FOR_STEPS(step, from, whole) finish_step(source + step * advance, factor, floor, magnitudes, target + step * LANES);
+    int plain = !floored && !magnitudes;
+    for (int l = 0; l < LANES; l++) plain &= t->weight[l] != 0;
+    if (plain) FOR_STEPS(step, from, whole) FOR_LANES target[step * LANES + l] = source[step * advance + l] * factor[l];
+    else FOR_STEPS(step, from, whole) finish_step(source + step * advance, factor, floor, magnitudes, target + step * LANES);
     if (whole < to) {
         real last[LANES];
         finish_step(source + whole * advance, factor, floor, magnitudes, last);
-        memcpy(target + whole * LANES, last, (size_t)(j->classes - whole * LANES) * sizeof(real));
+        for (ptrdiff_t k = whole * LANES; k < j->classes; k++) target[k] = last[k - whole * LANES];
     }
 
     const ptrdiff_t k_from = j->across ? from : from * LANES, last = j->across ? to : to * LANES;
@@ -428,6 +444,9 @@ static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, ti
     int status = 0;
     scratch = (char *)(((uintptr_t)scratch + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
     t->x_scratch = carve(&scratch, reals), t->t_scratch = carve(&scratch, reals);
+    const int followed = !j->across || j->class_stride[F] == sizeof(real); /* the next row or tile lies behind this one */
+    t->ahead = followed ? address_of(j, F, first) + j->group * (j->across ? LANES : 1) * sample_stride(j, F) : (char *)t->x_scratch;
+    t->below = followed && j->lead.operands[GRADIENT].data ? address_of(j, GRADIENT, first) : (char *)t->x_scratch;
     t->job = j, t->first = first, t->samples = n, t->steps = steps;
     t->whole_steps = j->across ? steps : j->classes / LANES;
     t->curved = j->lead.want & WANT_HESSIAN && j->lead.curvature <= FISHER_H;
@@ -523,21 +542,22 @@ static void finish_tile(tile *t, partial *result)
 {
     const row_job *j = t->job;
     const operand *op = &j->lead.operands[VALUE];
-    double value[LANES] = { 0 }, weight[LANES] = { 0 };
     if (!(j->lead.want & WANT_VALUE) || result->status) FOR_LANES t->value[l] = 0;
-    if (j->across) FOR_LANES
+    if (j->across) {
+        double value[LANES], weight[LANES];
+        FOR_LANES
         {
             const double w = (double)t->weight[l], v = w * (double)t->value[l];
             value[l] = w == 0 ? 0. : v;
             weight[l] = w * (double)t->count[l];
         }
-    else {
+        result->value += lanes_total(value);
+        result->weight += lanes_total(weight);
+    } else {
         const double w = (double)t->weight[0];
-        value[0] = w == 0 ? 0. : w * (double)t->value[0];
-        weight[0] = w * (double)t->count[0];
+        result->value += w == 0 ? 0. : w * (double)t->value[0];
+        result->weight += w * (double)t->count[0];
     }
-    result->value += lanes_total(value);
-    result->weight += lanes_total(weight);
     for (int l = 0; op->data && !result->status && l < t->samples; l++) {
         char *at = address_of(j, VALUE, t->first + l);
         const real v = t->weight[l] == 0 ? R(0.) : t->weight[l] * t->value[l];

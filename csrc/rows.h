@@ -57,6 +57,7 @@ struct tile {
     int samples, curved;                 /* in the tile; whether the hessian is wanted */
     const phase *phases;
     row_array x, t;
+    const char *ahead, *below; /* the next row, and where this one goes: worth fetching meanwhile */
     const real *vector; /* the class vector, laid out like the tile, or NULL */
     ptrdiff_t label[LANES], other[LANES];
     real c[LANES]; /* the coefficient of the label: its entry of the class vector, or 1 */

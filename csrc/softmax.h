@@ -10,6 +10,9 @@
  * itself is exact for every z that matters, m is subtracted first (base = m, near = 0). */
 #ifndef FASTLOSS_SOFTMAX_H
 #define FASTLOSS_SOFTMAX_H
+#ifndef PF
+#define PF 3
+#endif
 
 #include "rows.h"
 #include "vmath.h"
@@ -102,6 +105,8 @@ static void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sum
         {
             const real *z = step_of(t, t->x, step);
             real *e = to_array + step * LANES;
+            if (PF & 1) __builtin_prefetch(t->ahead + step * LANES * sizeof(real), 0, 2);
+            if (PF & 2) __builtin_prefetch(t->below + step * LANES * sizeof(real), 1, 2);
             FOR_LANES
             {
                 const real other = z[l] == top[l] ? R(0.) : R(1.), d = exp_split(z[l] - base[l], near[l]);

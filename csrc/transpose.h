@@ -41,31 +41,33 @@ INLINE void move_square(const char *from, ptrdiff_t from_stride, char *to, ptrdi
     for (int i = 0; i < SIDE; i++) memcpy(to + i * to_stride, &r[i], 16);
 }
 
-/* LANES rows of `classes` entries to [class][lane]; the last square overlaps the one before where classes % SIDE != 0. */
-INLINE void transpose_in(const char *rows, ptrdiff_t stride, ptrdiff_t classes, real *to)
+/* LANES rows of `classes` entries to [class][lane], and back. Rows are followed to their ends, a few at a time, as prefetchers
+ * like it; the last square overlaps the one before where classes % SIDE != 0. */
+INLINE void transpose(ptrdiff_t classes, int in, char *rows, ptrdiff_t stride, char *tile_)
 {
     const ptrdiff_t size = sizeof(real), across = LANES * size;
-    ptrdiff_t k = 0;
-    for (; classes >= SIDE && k < classes; k += SIDE) {
-        const ptrdiff_t at = k + SIDE <= classes ? k : classes - SIDE;
-        for (int l = 0; l < LANES; l += SIDE)
-            move_square(rows + l * stride + at * size, stride, (char *)(to + at * LANES + l), across);
+    for (int l = 0; l < LANES; l += SIDE) {
+        char *row = rows + l * stride, *column = tile_ + l * size;
+        ptrdiff_t k = 0;
+        for (; classes >= SIDE && k < classes; k += SIDE) {
+            const ptrdiff_t at = k + SIDE <= classes ? k : classes - SIDE;
+            if (in) move_square(row + at * size, stride, column + at * across, across);
+            else move_square(column + at * across, across, row + at * size, stride);
+        }
+        for (; k < classes; k++)
+            for (int i = 0; i < SIDE; i++)
+                if (in) memcpy(column + k * across + i * size, row + i * stride + k * size, sizeof(real));
+                else memcpy(row + i * stride + k * size, column + k * across + i * size, sizeof(real));
     }
-    for (; k < classes; k++)
-        for (int l = 0; l < LANES; l++) memcpy(to + k * LANES + l, rows + l * stride + k * size, sizeof(real));
 }
 
+INLINE void transpose_in(const char *rows, ptrdiff_t stride, ptrdiff_t classes, real *to)
+{
+    transpose(classes, 1, (char *)rows, stride, (char *)to);
+}
 INLINE void transpose_out(const real *from, ptrdiff_t classes, char *rows, ptrdiff_t stride)
 {
-    const ptrdiff_t size = sizeof(real), across = LANES * size;
-    ptrdiff_t k = 0;
-    for (; classes >= SIDE && k < classes; k += SIDE) {
-        const ptrdiff_t at = k + SIDE <= classes ? k : classes - SIDE;
-        for (int l = 0; l < LANES; l += SIDE)
-            move_square((const char *)(from + at * LANES + l), across, rows + l * stride + at * size, stride);
-    }
-    for (; k < classes; k++)
-        for (int l = 0; l < LANES; l++) memcpy(rows + l * stride + k * size, from + k * LANES + l, sizeof(real));
+    transpose(classes, 0, rows, stride, (char *)from);
 }
 
 #endif

@@ -156,9 +156,8 @@ cdef class RowKernel:
                 return False
             j.form = VALUE_ROWS if self.targets == "values" else LABEL_ROWS
         else:
-            if self.targets not in ("dense", "both", "vectors"):
+            if self.targets not in ("dense", "both", "vectors") or j.has_ignore_index:
                 return False
-            j.has_ignore_index = False
             j.form = VECTOR_ROWS if self.targets == "vectors" else DENSE_ROWS
         if sample_weight is None:
             return True
