@@ -184,7 +184,7 @@ static void load(tile *t, int tiles, int operand_index, real pad)
     for (int i = 0; i < tiles; i++) {
         real *scratch = predictions ? t[i].x_scratch : t[i].t_scratch;
         const row_array a = j->across ? (row_array){ scratch, scratch }
-                                      : load_along(j, operand_index, t[i].first, scratch, pad);
+                                      : load_along(j, operand_index, t[i].first, scratch, j->pad_with_target ? t[i].y[0] : pad);
         if (predictions) t[i].x = a;
         else t[i].t = a;
     }
@@ -505,7 +505,7 @@ static int load_tiles(tile *t, int tiles)
     const int labels = j->form == LABEL_ROWS, dense = j->form == DENSE_ROWS;
     int status = 0;
     if (!j->lead.want && labels && !j->unit_range) return 0;
-    load(t, tiles, F, j->pad_with_target ? t->y[0] : (real)j->pad);
+    load(t, tiles, F, (real)j->pad);
     for (int i = 0; i < tiles; i++) {
         status |= check_predictions(&t[i]);
         if ((dense && t->vector) || ((dense || labels) && j->smoothing != 0)) spread_targets(&t[i], t[i].t_scratch);

@@ -15,7 +15,7 @@
 #include "kernels.h"
 #include "row_job.h"
 
-enum { SUMS = 3, SEGMENT_STEPS = SEGMENT / LANES, CHUNK = 8 };
+enum { SUMS = 3, SEGMENT_STEPS = SEGMENT / LANES, CHUNK = 32 };
 
 /* A sum and its rounding errors: NaN or infinite errors mean nothing. */
 typedef struct {
@@ -68,7 +68,7 @@ struct tile {
     real *x_scratch, *t_scratch, *gradient_scratch, *hessian_scratch;
     real *work; /* a third array, for passes that need one */
     /* of a softmax row: see softmax.h */
-    real top[LANES], base[LANES], near[LANES], unit[LANES];
+    real top[LANES], base[LANES], near[LANES], less[LANES], unit[LANES];
     real over[LANES], rest[LANES], log_sum[LANES];
     /* of the chain rule, and of margins */
     real slope[LANES], slope_low[LANES], bend[LANES], bend_low[LANES], at[LANES];

@@ -10,9 +10,6 @@
  * itself is exact for every z that matters, m is subtracted first (base = m, near = 0). */
 #ifndef FASTLOSS_SOFTMAX_H
 #define FASTLOSS_SOFTMAX_H
-#ifndef PF
-#define PF 3
-#endif
 
 #include "rows.h"
 #include "vmath.h"
@@ -23,15 +20,22 @@
 /* Adding and subtracting it rounds to the grid of ln2_high. */
 #define SPLIT_GRID BY_TYPE(3072., 768.)
 
-/* e^(z - near) for z - near below about 2^-14. */
-INLINE real exp_split(real z, real near)
+/* A factor that keeps e^(z - m) a normal number wherever it is not 0. */
+#define HELD BY_TYPE(0x1p64, 0x1p32)
+
+/* HELD e^(z - near) for z - near below about 2^-14, in two stages: the reduced argument with the power of two, and the rest.
+ * Loops of one stage overlap more steps than a loop of both, whose chain of operations fills the processor's window. */
+INLINE exp_parts exp_split(real z, real near)
 {
-    const real magic = R(1.5) * UNIT_SPACING + ((real)EXPONENT_BIAS + BY_TYPE(64., 32.));
+    const real magic = R(1.5) * UNIT_SPACING + BY_TYPE(64., 32.);
     const real bounded = maximum(z, near + EXP_LOWEST);
     const real shifted = multiply_add(bounded - near, LOG2_E, magic), k = shifted - magic;
-    const real r = multiply_add(k, -LN2_LOW, bounded - multiply_add(k, LN2_HIGH, near));
-    const real scale = from_word(word_of(shifted) << FRACTION_BITS);
-    return multiply_add(scale, expm1_reduced(r), scale) * BY_TYPE(0x1p-64, 0x1p-32);
+    return (exp_parts){ multiply_add(k, -LN2_LOW, bounded - multiply_add(k, LN2_HIGH, near)), word_of(shifted) };
+}
+INLINE real exp_joined(real r, real_word word)
+{
+    const real e = R(1.) + expm1_reduced(r);
+    return from_word(word_of(e) + (word << FRACTION_BITS));
 }
 
 static void softmax_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
@@ -85,40 +89,63 @@ INLINE void softmax_split(tile *t, const lane_sums *s)
         const real near = split ? (top + SPLIT_GRID) - SPLIT_GRID : R(0.);
         t->base[l] = split ? R(0.) : top;
         t->near[l] = near;
-        t->unit[l] = split ? R(1.) + (top - near) : R(1.);
+        t->less[l] = split ? R(1.) - (top - near) : R(1.);
+        const exp_parts e = exp_split(top - t->base[l], near);
+        t->unit[l] = exp_joined(e.r, e.word);
     }
 }
 
-/* e_k (1 + delta) into the array of the gradient. The largest entries are masked by a factor: a select would become a
- * conditional store, for which the next step waits. */
-static void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+/* HELD (1 + delta) e_k into the array of the gradient; `unit` for the largest, which are counted apart: masked by a factor, as
+ * a select would become a conditional store, for which the next step waits. */
+typedef struct {
+    real base[LANES], near[LANES], unit[LANES], others[LANES];
+    lane_sum sum;
+} exponentials;
+
+INLINE void add_exponentials(exponentials *to, const real *z, real *e, ptrdiff_t steps, const char *ahead, const char *below)
 {
-    real *to_array = t->gradient.array;
-    real top[LANES], base[LANES], near[LANES], unit[LANES], others[LANES];
-    lane_sum sum = { { 0 }, { 0 } };
-    FOR_LANES top[l] = t->top[l], base[l] = t->base[l], near[l] = t->near[l], unit[l] = t->unit[l], others[l] = 0;
-    for (ptrdiff_t first = from; first < to; first += CHUNK) {
-        const ptrdiff_t last = first + CHUNK < to ? first + CHUNK : to;
-        real part[LANES];
-        FOR_LANES part[l] = 0;
-        FOR_STEPS(step, first, last)
+    real others[LANES], base[LANES], near[LANES], unit[LANES];
+    real_word word[CHUNK * LANES];
+    FOR_LANES base[l] = to->base[l], near[l] = to->near[l], unit[l] = to->unit[l], others[l] = to->others[l];
+    for (ptrdiff_t i = 0; i < steps * LANES; i += LANES) {
+        __builtin_prefetch(ahead + i * (ptrdiff_t)sizeof(real), 0, 2);
+        FOR_LANES
         {
-            const real *z = step_of(t, t->x, step);
-            real *e = to_array + step * LANES;
-            if (PF & 1) __builtin_prefetch(t->ahead + step * LANES * sizeof(real), 0, 2);
-            if (PF & 2) __builtin_prefetch(t->below + step * LANES * sizeof(real), 1, 2);
+            const exp_parts a = exp_split(z[i + l] - base[l], near[l]);
+            e[i + l] = a.r, word[i + l] = a.word;
+        }
+    }
+    for (ptrdiff_t start = 0; start < steps * LANES; start += CHUNK / 2 * LANES) {
+        const ptrdiff_t half = start + CHUNK / 2 * LANES, end = half < steps * LANES ? half : steps * LANES;
+        real part[LANES] = { 0 };
+        for (ptrdiff_t i = start; i < end; i += LANES) {
+            __builtin_prefetch(below + i * (ptrdiff_t)sizeof(real), 1, 2);
             FOR_LANES
             {
-                const real other = z[l] == top[l] ? R(0.) : R(1.), d = exp_split(z[l] - base[l], near[l]);
-                e[l] = z[l] == top[l] ? unit[l] : d;
+                const real d = exp_joined(e[i + l], word[i + l]), other = d == unit[l] ? R(0.) : R(1.);
+                e[i + l] = d;
                 part[l] = multiply_add(d, other, part[l]);
                 others[l] += other;
             }
         }
-        FOR_LANES add_to(&sum, l, part[l]);
+        FOR_LANES add_to(&to->sum, l, part[l]);
     }
-    FOR_LANES s->count[l] = (real)(to - from) - others[l];
-    s->sum[0] = sum;
+    FOR_LANES to->others[l] = others[l];
+}
+
+static void softmax_exponentials(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
+{
+    exponentials x = { .others = { 0 }, .sum = { { 0 }, { 0 } } };
+    FOR_LANES x.base[l] = t->base[l], x.near[l] = t->near[l], x.unit[l] = t->unit[l];
+    const ptrdiff_t whole = to < t->whole_steps ? to : t->whole_steps;
+    for (ptrdiff_t first = from; first < to;) {
+        const ptrdiff_t end = first < whole ? whole : to, last = first + CHUNK < end ? first + CHUNK : end, at = first * LANES;
+        const ptrdiff_t bytes = at * (ptrdiff_t)sizeof(real);
+        add_exponentials(&x, step_of(t, t->x, first), t->gradient.array + at, last - first, t->ahead + bytes, t->below + bytes);
+        first = last;
+    }
+    FOR_LANES s->count[l] = (real)(to - from) - x.others[l];
+    s->sum[0] = x.sum;
 }
 
 /* p_k = over e_k (in the array), 1 - p_k = rest where e_k = unit, -log p_k = (m - z_k) + log_sum. */
@@ -126,7 +153,7 @@ INLINE void softmax_close(tile *t, const lane_sums *s)
 {
     FOR_LANES
     {
-        const real less = R(2.) - t->unit[l]; /* 1 - delta */
+        const real less = t->less[l] * (1 / HELD); /* (1 - delta) / HELD */
         const real R_ = multiply_add(total_of(&s->sum[0], l), less, s->count[l] - R(1.)), over = R(1.) / (R(1.) + R_);
         t->over[l] = over * less;
         t->rest[l] = R_ * over;

@@ -57,6 +57,21 @@ INLINE real from_word(real_word w) { return from_bits((real_bits)w); }
     POLY_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), x, ((x) * (x)), \
               (((x) * (x)) * ((x) * (x))), __VA_ARGS__)
 
+/* The same by Horner's rule: fewer multiplications, one long chain. */
+#define HORNER_1(x, a) (a)
+#define HORNER_2(x, a, ...) multiply_add(HORNER_1(x, __VA_ARGS__), x, a)
+#define HORNER_3(x, a, ...) multiply_add(HORNER_2(x, __VA_ARGS__), x, a)
+#define HORNER_4(x, a, ...) multiply_add(HORNER_3(x, __VA_ARGS__), x, a)
+#define HORNER_5(x, a, ...) multiply_add(HORNER_4(x, __VA_ARGS__), x, a)
+#define HORNER_6(x, a, ...) multiply_add(HORNER_5(x, __VA_ARGS__), x, a)
+#define HORNER_7(x, a, ...) multiply_add(HORNER_6(x, __VA_ARGS__), x, a)
+#define HORNER_8(x, a, ...) multiply_add(HORNER_7(x, __VA_ARGS__), x, a)
+#define HORNER_9(x, a, ...) multiply_add(HORNER_8(x, __VA_ARGS__), x, a)
+#define HORNER_10(x, a, ...) multiply_add(HORNER_9(x, __VA_ARGS__), x, a)
+#define HORNER_JOIN(n, ...) HORNER_##n(__VA_ARGS__)
+#define HORNER_CALL(n, ...) HORNER_JOIN(n, __VA_ARGS__)
+#define HORNER(x, ...) HORNER_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), x, __VA_ARGS__)
+
 /* ---- coefficients: the output of tools/minimax.py; u = 2^-53 or 2^-24 ---- */
 #ifdef FASTLOSS_F32
 /* EXP_TAIL: degree 4 on [-0.346608, 0.346608], error 0.22 u, rounded 0.24 u */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import os
 import platform
 import re
 import shutil
@@ -18,10 +19,13 @@ from support import pointwise_names
 
 import fastloss as fl
 from fastloss import _bench, _registry
-from fastloss._bench import DTYPES, OUTPUTS, PEERS, Task, draw, measure, pointwise
+from fastloss._bench import DTYPES, OUTPUTS, PEERS, SHAPES, Task, draw, measure, names_of, pointwise, rowwise
+from fastloss._bench_peers import CROSS_ENTROPIES
 from fastloss._domains import Interval
+from fastloss._rows import RowLoss
 
 ROOT = Path(__file__).parents[1]
+ROWS = names_of(RowLoss)
 SMALL = ("--losses", "huber,poisson,gaussian_nll", "--size", "50", "--repeat", "2")
 
 
@@ -38,6 +42,36 @@ def test_data_lie_inside_the_domains(name: str, dtype: str) -> None:
         assert loss.info.y_domain.contains(y).all()
         columns = f.reshape(200, -1).T
         assert all(domain.contains(column).all() for domain, column in zip(loss.f_domains, columns, strict=True))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_lie_inside_the_domains(name: str, dtype: str) -> None:
+    for raw in (False, True):
+        loss = rowwise(name, 5, raw)
+        y, f = draw(loss, (200, 5), dtype)
+        assert f.dtype == dtype
+        assert f.shape == (200, 5)
+        if loss.targets in ("labels", "both"):
+            assert set(y) == set(range(5))
+        else:
+            assert y.dtype == dtype
+            assert y.shape == ((200,) if loss.targets == "values" else (200, 5))
+            assert loss.info.y_domain.contains(y).all()
+        assert loss.info.f_domain.contains(f).all()
+        assert np.isfinite(loss(y, f))
+
+
+def test_kinds_of_losses_are_told_apart() -> None:
+    with pytest.raises(TypeError, match="no benchmark for SparseCategoricalCrossEntropy"):
+        pointwise("sparse_categorical_cross_entropy")
+    with pytest.raises(TypeError, match="no benchmark for Huber"):
+        rowwise("huber", 3)
+    for loss, shape in ((fl.Huber(), (5, 3)), (fl.MultiMargin(), 5)):
+        with pytest.raises(TypeError, match="no data of the shape"):
+            draw(loss, shape)
+    assert rowwise("multi_quantile", 5).quantiles == (0.1, 0.5, 0.9, 0.1, 0.5)
+    assert rowwise("negative_log_likelihood", 5) == fl.NegativeLogLikelihood()
 
 
 def test_a_domain_without_data_is_an_error() -> None:
@@ -65,6 +99,38 @@ def test_kernel_and_reference_compute_the_same(name: str, outputs: str) -> None:
     assert task.n_bytes == 8 * sum(array.size for array in (task.y, task.f, *task.out))
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("name", [*CROSS_ENTROPIES, "multi_quantile"])
+def test_kernel_and_reference_compute_the_same_for_rows(name: str, outputs: str, order: str) -> None:
+    task = Task.make(rowwise(name, 7), outputs, (40, 7), order=order)
+    assert all(array.ctypes.data % 64 == 0 for array in (task.y, task.f, *task.out))
+    assert all(array.flags[f"{order}_CONTIGUOUS"] for array in (task.f, *task.out))
+    assert task.elements == 280
+    ours, reference = _tuple(task.kernel()()), _tuple(task.reference()())
+    assert len(ours) == len(reference) == 1 + (outputs != "value")
+    for a, b in zip(ours, reference, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    for k, array in enumerate(task.out, start=len(ours) - len(task.out)):
+        assert ours[k] is array
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_the_probe_reads_rows_once(outputs: str, order: str) -> None:
+    for name, arrays in (("sparse_categorical_cross_entropy", 1), ("categorical_cross_entropy", 2)):
+        task = Task.make(rowwise(name, 7), outputs, (40, 7), order=order)
+        moved, probes = task.probes(1)
+        assert moved == (arrays + len(task.out)) * task.f.nbytes
+        for probe in probes.values():
+            for array in task.out:
+                array.fill(np.nan)
+            probe()
+            y = task.y if arrays == 2 else task.f
+            for array, expected in zip(task.out, (task.f - y, task.f + y), strict=False):
+                np.testing.assert_array_equal(array, expected)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_probe_reads_and_writes_everything(dtype: str, n_threads: int) -> None:
@@ -87,36 +153,86 @@ def _tuple(result: Any) -> tuple[Any, ...]:
     return result if isinstance(result, tuple) else (result,)
 
 
+def assert_same(heading: str, task: Task, n_threads: int = 1) -> bool:
+    """Whether a peer has the loss, and if so it computes what the reference does."""
+    call = _bench.peer_call(PEERS[heading][1], task, n_threads)
+    if call is None:
+        return False
+    theirs, reference = call(), _tuple(task.reference()())
+    assert len(theirs) == len(reference)
+    tolerance = 1e-10 if task.f.dtype == np.float64 else 3e-4
+    for a, b in zip(theirs, reference, strict=True):
+        np.testing.assert_allclose(np.asarray(a), b, rtol=tolerance, atol=tolerance, err_msg=task.loss.info.name)
+    return True
+
+
+def need(heading: str) -> None:
+    if heading not in _bench.installed_peers():
+        pytest.skip(f"{PEERS[heading][0]} is not installed")
+
+
 @pytest.mark.filterwarnings("ignore")  # of other packages
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("outputs", OUTPUTS)
-@pytest.mark.parametrize("heading", PEERS)
+@pytest.mark.parametrize("heading", ["numba", "sklearn", "torch", "compile"])
 def test_peers_compute_the_same(heading: str, outputs: str, dtype: str) -> None:
-    peers = _bench.installed_peers()
-    if heading not in peers:
-        pytest.skip(f"{PEERS[heading][0]} is not installed")
+    need(heading)
     names = ["huber"] if heading == "compile" else pointwise_names()  # each compilation takes seconds
-    compared = 0
-    for name in names:
-        task = Task.make(pointwise(name), outputs, 500, dtype)
-        call = _bench.peer_call(peers[heading], task, 1)
-        if call is None:
-            continue
-        compared += 1
-        theirs, reference = call(), _tuple(task.reference()())
-        assert len(theirs) == len(reference)
-        tolerance = 1e-10 if dtype == "float64" else 2e-4
-        for a, b in zip(theirs, reference, strict=True):
-            np.testing.assert_allclose(np.asarray(a), b, rtol=tolerance, atol=tolerance, err_msg=name)
+    compared = sum(assert_same(heading, Task.make(pointwise(name), outputs, 500, dtype)) for name in names)
     assert compared >= (1 if heading == "compile" else 5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("heading", ["plain NumPy", "sklearn", "torch"])
+def test_peers_compute_the_same_for_rows(heading: str, outputs: str, dtype: str, order: str) -> None:
+    need(heading)
+    made = (Task.make(rowwise(name, 5), outputs, (60, 5), dtype, order) for name in ROWS if _offered(name, outputs))
+    compared = sum(assert_same(heading, task) for task in made)
+    expected = 10 if heading == "torch" and "hessian" not in outputs else 1 if heading == "sklearn" else 2
+    assert compared >= expected
+
+
+def _offered(name: str, outputs: str) -> bool:
+    return "hessian" not in outputs or bool(rowwise(name, 5).hessian_policies)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_compiled_rows_compute_the_same(outputs: str) -> None:
+    need("compile")
+    assert assert_same("compile", Task.make(rowwise("sparse_categorical_cross_entropy", 5), outputs, (60, 5)))
+
+
+def test_jax_computes_the_same() -> None:
+    """In a process of its own: a fork of one that has run JAX may hang."""
+    need("jax")
+    script = """
+from test_bench import CROSS_ENTROPIES, DTYPES, OUTPUTS, Task, assert_same, itertools, os, rowwise
+for name, outputs, dtype in itertools.product(CROSS_ENTROPIES, OUTPUTS, DTYPES):
+    assert assert_same("jax", Task.make(rowwise(name, 5), outputs, (60, 5), dtype), os.cpu_count())
+"""
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
 
 
 def test_peers_are_for_the_raw_scale_and_default_parameters() -> None:
     def peer(task: Task, n_threads: int) -> Any:
         return lambda: None
 
-    for loss, comparable in ((fl.Poisson().on_raw(), True), (fl.Poisson(), False), (fl.Huber(delta=2.0), False)):
-        assert (_bench.peer_call(peer, Task.make(loss, "value", 5), 1) is not None) == comparable
+    for loss, shape, comparable in (
+        (fl.Poisson().on_raw(), 5, True),
+        (fl.Poisson(), 5, False),
+        (fl.Huber(delta=2.0), 5, False),
+        (fl.CategoricalFocal().on_raw(), (5, 3), True),
+        (fl.CategoricalFocal(), (5, 3), False),
+        (fl.MultiMargin(p=2), (5, 3), False),
+    ):
+        assert (_bench.peer_call(peer, Task.make(loss, "value", shape), 1) is not None) == comparable
 
 
 # ---- timing ---------------------------------------------------------------------------------------------------------
@@ -172,6 +288,48 @@ def test_speed_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert text.count("Noise: the median run of the probe") == len(OUTPUTS) * len(DTYPES)
 
 
+def test_speed_table_of_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["sparse_categorical_cross_entropy", "multi_margin", "cosine_similarity"]
+    shapes = ["--shape", "20x5,4x40", "--order", "C,F", "--repeat", "1", "--threads", "1", "--no-peers"]
+    assert _bench.main(["--losses", ",".join(names), *shapes]) == 0
+    text = capsys.readouterr().out
+    for outputs, shape, order in itertools.product(OUTPUTS, ("20 rows of 5", "4 rows of 40"), "CF"):
+        rows = _table(text, f"{outputs}, {shape} float64 predictions in {order} order, 1 thread")
+        assert [row["loss"] for row in rows] == names[: 2 if "hessian" in outputs else 3]  # where a loss has none
+        for row in rows:
+            assert set(row) == {"loss", "ns/element", "GB/s", "probe GB/s", "of probe", "noise", "NumPy"}
+            assert float(row["NumPy"].removesuffix("x")) > 0
+
+
+def test_rows_are_timed_on_demand(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--outputs", "value", "--repeat", "1", "--threads", "1", "--no-peers"]
+    assert _bench.main(["--rows", "--shape", "4x3", *arguments]) == 0
+    rows = _table(capsys.readouterr().out, "value, 4 rows of 3 float64 predictions in C order, 1 thread")
+    assert [row["loss"] for row in rows] == ROWS
+    assert _bench.main(["--losses", "huber,multi_margin", "--size", "9", "--shape", "4x3", *arguments]) == 0
+    text = capsys.readouterr().out
+    assert [row["loss"] for row in _table(text, "value, 9 float64 samples, 1 thread")] == ["huber"]
+    (row,) = _table(text, "value, 4 rows of 3 float64 predictions in C order, 1 thread")
+    assert row["loss"] == "multi_margin"
+
+
+def test_plain_numpy_is_beside_cross_entropy(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_bench, "PEERS", {"plain NumPy": PEERS["plain NumPy"]})
+    monkeypatch.setattr(_bench, "MOST_FOR_REFERENCE", 20)
+    arguments = ["--losses", "sparse_categorical_cross_entropy,multi_margin", "--outputs", "value", "--repeat", "1"]
+    assert _bench.main([*arguments, "--shape", "4x5,4x6", "--threads", "1"]) == 0
+    text = capsys.readouterr().out
+    assert len(re.findall(r"^numpy ", text, re.MULTILINE)) == 1
+    small, large = (_table(text, f"value, 4 rows of {k} float64 predictions in C order, 1 thread") for k in (5, 6))
+    for rows in (small, large):
+        assert float(rows[0]["plain NumPy"].removesuffix("x")) > 0
+        assert rows[1]["plain NumPy"] == "-"
+    assert "NumPy" in small[0]
+    assert "NumPy" not in large[0]  # the reference, which would take too much memory
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_columns_of_peers(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("sklearn")
@@ -208,6 +366,13 @@ def test_overhead_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert "A Cython call without arguments takes" in text
 
 
+def test_overhead_table_of_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _bench.main(["--overhead", "--losses", "cce,cosine_similarity", "--repeat", "3", "--no-peers"]) == 0
+    rows = _table(capsys.readouterr().out, "value+gradient, 10 rows of 10 float64 predictions in C order, 1 thread")
+    assert [row["loss"] for row in rows] == ["categorical_cross_entropy", "cosine_similarity"]
+    assert all(float(row["ns/call"]) > 0 and row["NumPy"].endswith("x") for row in rows)
+
+
 def test_probe_table_in_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--probe", "--size", "1000", "--repeat", "1", "--markdown", "--threads", "1"]
     assert _bench.main([*arguments, "--dtype", "float32,float64"]) == 0
@@ -225,6 +390,9 @@ def test_probe_table_in_markdown(capsys: pytest.CaptureFixture[str]) -> None:
         (["--size", "0.5"], "must be a positive integer"),
         (["--size", "inf"], "must be a positive integer"),
         (["--threads", "100000"], "must be at most"),
+        (["--shape", "100"], "invalid list of shapes such as 8192x1000 value"),
+        (["--shape", "0x3"], "must be a positive integer"),
+        (["--order", "A"], "must be of C, F"),
         (["--probe", "--overhead"], "not allowed with argument"),
     ],
 )
@@ -266,26 +434,93 @@ def test_asv_covers_the_pointwise_losses(asv: Any, quick: str, monkeypatch: pyte
         assert suite.Kernel.params[2:] == ([100, 10_000, 1_000_000, 10_000_000], list(DTYPES), ["1", "all"])
 
 
-def test_asv_benchmarks_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    suite = asv("pointwise")
-    monkeypatch.setattr(suite.Memory, "size", 100)
-    ran = set()
-    for each in (suite.Kernel, suite.Reference, suite.Probe, suite.Overhead, suite.Memory):
-        sizes = [
-            values[:1] if name == "size" else values for name, values in zip(each.param_names, each.params, strict=True)
-        ]
-        for parameters in itertools.product(*sizes):
+@pytest.mark.parametrize("quick", ["", "1"])
+def test_asv_covers_the_row_losses(asv: Any, quick: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTLOSS_ASV_QUICK", quick)
+    suite = asv("rowwise")
+    for each in (suite.RowKernel, suite.RowReference, suite.RowOverhead, suite.RowMemory):
+        assert len(each.params) == len(each.param_names)
+        assert list(each.params[0]) == ROWS
+    assert list(suite.PlainNumPy.params[0]) == list(CROSS_ENTROPIES)
+    for each in (suite.RowKernel, suite.RowReference, suite.PlainNumPy):
+        assert list(each.params[1]) == list(OUTPUTS)
+    assert suite.RowKernel.params[-1] == suite.PlainNumPy.params[-1] == ("C", "F")
+    if not quick:
+        assert suite.RowKernel.params[2:5] == ([f"{n}x{k}" for n, k in SHAPES], list(DTYPES), ["1", "all"])
+
+
+def run_all(classes: Any) -> tuple[set[str], list[tuple[Any, ...]]]:
+    """Names of the methods that run, and the combinations that do not exist."""
+    ran, missing = set(), []
+    for each in classes:
+        for parameters in itertools.product(*each.params):
             benchmark = each()
             try:
                 benchmark.setup(*parameters)
             except NotImplementedError:  # how a benchmark tells asv that a combination does not exist
-                assert (each, parameters[0], parameters[-1]) == (suite.Probe, "value", "streaming")
+                missing.append((each, *parameters))
                 continue
             for name in dir(benchmark):
                 if name.startswith(("time_", "peakmem_")):
                     getattr(benchmark, name)(*parameters)
                     ran.add(name)
+    return ran, missing
+
+
+def shorten(monkeypatch: pytest.MonkeyPatch, each: Any, parameter: str, values: list[Any]) -> None:
+    params = [values if name == parameter else given for name, given in zip(each.param_names, each.params, strict=True)]
+    monkeypatch.setattr(each, "params", params)
+
+
+def test_asv_benchmarks_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("pointwise")
+    monkeypatch.setattr(suite.Memory, "size", 100)
+    for each in (suite.Kernel, suite.Reference, suite.Probe):
+        shorten(monkeypatch, each, "size", [100])
+    ran, missing = run_all((suite.Kernel, suite.Reference, suite.Probe, suite.Overhead, suite.Memory))
     assert ran == {"time_kernel", "time_reference", "time_probe", "time_call", "peakmem_data", "peakmem_kernel"}
+    assert missing
+    assert {(each, name, parameters[-1]) for each, name, *parameters in missing} == {
+        (suite.Probe, "value", "streaming")
+    }
+
+
+def test_asv_benchmarks_of_rows_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("rowwise")
+    shape = next(iter(suite.ROW_SHAPES))
+    monkeypatch.setitem(suite.ROW_SHAPES, shape, (20, 5))
+    shaped = (suite.RowKernel, suite.RowReference, suite.PlainNumPy, suite.RowProbe, suite.RowMemory)
+    for each in shaped:
+        shorten(monkeypatch, each, "shape", [shape])
+    ran, missing = run_all((*shaped, suite.RowOverhead))
+    assert ran == {
+        "time_kernel",
+        "time_reference",
+        "time_plain",
+        "time_probe",
+        "time_call",
+        "peakmem_data",
+        "peakmem_kernel",
+    }
+    for each, loss, *parameters in missing:
+        in_f_order = each is suite.RowKernel and parameters[-1] == "F" and loss not in CROSS_ENTROPIES
+        without_hessian = loss == "cosine_similarity" and "gradient+hessian" in parameters
+        unwritten = (each, loss, parameters[-1]) == (suite.RowProbe, "value", "streaming")
+        assert in_f_order or without_hessian or unwritten
+
+
+def test_asv_benchmarks_of_the_linear_layer_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("linear")
+    shape = next(iter(suite.SHAPES))
+    monkeypatch.setitem(suite.SHAPES, shape, (20, 3, 5))
+    shorten(monkeypatch, suite.Linear, "shape", [shape])
+    assert run_all([suite.Linear]) == ({"time_call", "peakmem_call"}, [])
+    y, x, w = suite.make(shape, "float64")
+    ours, theirs = fl.LinearCrossEntropy().value_and_gradient(y, x, w, reduction="sum"), suite.plain(y, x, w, True)
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-13)
+    for a, b in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+    assert suite.plain(y, x, w, False) == theirs[0]
 
 
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:

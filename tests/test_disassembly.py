@@ -6,12 +6,17 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 from support import losses
 
 from fastloss._core import machine
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+from vector_report import phase_addresses
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="knows the registers of x86-64 only"),
@@ -23,6 +28,9 @@ PACKED = {"f32": "ps", "f64": "pd"}
 SCALAR = {"f32": "ss", "f64": "sd"}
 ARITHMETIC = r"v?(add|sub|mul|div|sqrt|min|max|cmp\w*|fn?m(add|sub)(132|213|231))"
 CURVATURES = {"exact": "gh_hessian", "majorizer": "gh_majorizer", "fisher": "gh_fisher"}
+
+
+HELPERS = ("softmax_limits",)  # for rows with infinite predictions
 
 
 def objdump(*options: str) -> list[str]:
@@ -94,6 +102,68 @@ def test_kernels_are_vectorised(element: str, isa: str) -> None:
         pytest.skip("the extension was stripped of its symbols")
     found = [fault for name in kernel_names() for fault in faults(f"{name}_{element}_{isa}", element, isa)]
     assert not found, "\n".join(found)
+
+
+@cache
+def phases(element: str, isa: str) -> dict[int, str]:
+    """Addresses of the phases of the row losses, and of which kind they are."""
+    return {int(at, 16): kind for at, kind in phase_addresses(machine.__file__).get((element, isa), {}).items()}
+
+
+@cache
+def names() -> dict[int, str]:
+    """A name for each address: static functions of several objects share them."""
+    headers = (re.match(r"([0-9a-f]+) <(.+)>:$", line) for line in objdump("--disassemble", "--no-show-raw-insn"))
+    return {int(header[1], 16): header[2] for header in headers if header}
+
+
+def faults_of_phase(start: int, kind: str, element: str, isa: str) -> list[str]:
+    """What is wrong with one phase of the row losses, and with the parts that the compiler split it into.
+
+    What passes over the steps of a row computes nothing by scalars there. What closes a phase has a few of them, for
+    parameters and the entry of a label.
+    """
+    name, parts, found = names()[start], [bodies()[start]], []
+    for _, instruction in parts[0]:
+        if leaves := re.match(r"(?:call|jmp)\s+([0-9a-f]+) <([\w.@]+)>", instruction):
+            if leaves[2].startswith(f"{name}."):
+                parts.append(bodies()[int(leaves[1], 16)])
+            elif leaves[2] not in HELPERS:
+                found.append(f"{name}: {instruction}")
+    found += [f"{name}: {x}" for part in parts[1:] for _, x in part if x.startswith("call")]
+    code = [x for part in parts for x in (loop_of(part) if kind == "pass" else [x for _, x in part])]
+    packed = [x for x in code if re.match(rf"{ARITHMETIC}{PACKED[element]}\s.*%{REGISTER[isa]}", x)]
+    scalar = [x for x in code if re.match(rf"{ARITHMETIC}{SCALAR[element]}\s", x)]
+    if scalar and (kind == "pass" or len(scalar) > len(packed)):
+        found.append(f"{name}: {len(packed)} packed and {len(scalar)} scalar operations")
+    return found
+
+
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+def test_phases_of_rows_are_vectorised(element: str, isa: str) -> None:
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    every = phases(element, isa)
+    assert len([kind for kind in every.values() if kind == "pass"]) > 20
+    found = [fault for start, kind in every.items() for fault in faults_of_phase(start, kind, element, isa)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+def test_the_softmax_is_wide(element: str, isa: str) -> None:
+    """The phases that most of the time goes to have full registers, and are found."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    wide = {
+        names()[start]
+        for start, kind in phases(element, isa).items()
+        if kind == "pass"
+        for x in loop_of(bodies()[start])
+        if re.match(rf"{ARITHMETIC}{PACKED[element]}\s.*%{REGISTER[isa]}", x)
+    }
+    assert wide >= {"softmax_top", "softmax_exponentials", "chain"}
 
 
 def test_a_scalar_loop_would_be_found() -> None:

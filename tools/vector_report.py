@@ -2,10 +2,11 @@
 
     python tools/vector_report.py [--every] [--markdown] [EXTENSION]
 
-A line stands for the kernels of one formula and element type, a cell for the narrowest of them; ``--every`` prints each
-kernel. One that the compiler folded into an equal one counts as that one; scalar arithmetic alone counts as none.
-Exit status 1 if a kernel computes in narrower registers than its instruction set has, or calls anything.
-Needs objdump and an extension with its local symbols.
+A line stands for the kernels of one formula and element type, or for one phase of the row losses; a cell for the
+narrowest of them; ``--every`` prints each kernel. One that the compiler folded into an equal one counts as that one;
+scalar arithmetic alone counts as none, and a phase may be mostly scalar. It counts with the functions that it calls.
+Exit status 1 if a kernel computes in narrower registers than its instruction set has, if a phase is mostly scalar, or
+if anything is called: by a phase, anything outside the extension. Needs objdump and an extension with local symbols.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ import argparse
 import re
 import subprocess
 import sys
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 KERNEL = re.compile(r"(?P<formula>\w+?)_(?P<outputs>v|g|vg|gh_\w+?)_(?P<type>f32|f64)_(?P<isa>[a-z0-9]+)(\.\w+)*")
-FUNCTION = re.compile(r"[0-9a-f]+ <(?P<name>[^>]+)>:")
+TABLE = re.compile(r"(?P<address>[0-9a-f]+)\s.*\s(?P<size>[0-9a-f]+)\s+row_table_(?P<type>f32|f64)_(?P<isa>[a-z0-9]+)")
+POINTER = re.compile(r"(?P<place>[0-9a-f]+) R_\w+_RELATIVE\s+\*ABS\*\+0x(?P<address>[0-9a-f]+)")
+FUNCTION = re.compile(r"(?P<address>[0-9a-f]+) <(?P<name>[^>]+)>:")
 INSTRUCTION = re.compile(
     r"\s+[0-9a-f]+:\s+(?:cs |data16 |bnd )*(?P<name>\S+)\s*(?P<operands>[^#<]*)(?:<(?P<target>[^>+]+))?"
 )
-ARITHMETIC = re.compile(r"v?(add|sub|mul|div|sqrt|max|min|and|andn|or|xor|cmp\w*|fn?m(add|sub)\w*)p[sd]$|f\w+$")
+OPERATIONS = r"add|sub|mul|div|sqrt|max|min|cmp\w*|fn?m(?:add|sub)\w*"
+ARITHMETIC = re.compile(rf"v?({OPERATIONS}|and|andn|or|xor)p[sd]$|f\w+$")
+SCALAR = re.compile(rf"v?({OPERATIONS})s[sd]$")
 REGISTER = re.compile(r"%([xyz]mm)\d|\b(v)\d+\.(?:2d|4s|16b)")
 BRANCH = re.compile(r"call|j|blr?$|br?$|b\.")
 WIDTHS = ("none", "xmm", "v", "ymm", "zmm")
@@ -30,8 +36,19 @@ EXPECTED = {"baseline": "xmm", "avx2": "ymm", "avx512": "zmm", "neon": "v"}
 
 
 @dataclass
+class Function:
+    """The instructions of one function: how many in registers of each width, and its branches to other functions."""
+
+    name: str
+    packed: Counter[str] = field(default_factory=Counter)
+    scalar: int = 0
+    targets: dict[str, str] = field(default_factory=dict)  # name by address, or by itself where that is not known
+    twin: str = ""
+
+
+@dataclass
 class Kernel:
-    """What one function of the extension does."""
+    """What one kernel does, or one phase."""
 
     formula: str
     outputs: str
@@ -39,41 +56,108 @@ class Kernel:
     isa: str
     width: int = 0
     calls: tuple[str, ...] = ()
+    is_scalar: bool = False
 
     @property
     def good(self) -> bool:
-        return not self.calls and WIDTHS[self.width] == EXPECTED.get(self.isa, "none")
+        return not self.calls and not self.is_scalar and WIDTHS[self.width] == EXPECTED.get(self.isa, "none")
 
     @property
     def cell(self) -> str:
-        return " ".join((WIDTHS[self.width], *(f"calls {name}" for name in self.calls)))
+        scalar = ["mostly scalar"] if self.is_scalar and self.width else []
+        return " ".join((WIDTHS[self.width], *scalar, *(f"calls {name}" for name in self.calls)))
 
 
-def kernels(extension: str) -> list[Kernel]:
-    """Every kernel of an extension module."""
-    command = ["objdump", "--disassemble", "--no-show-raw-insn", extension]
-    found: dict[str, Kernel] = {}
-    twins: dict[str, str] = {}
-    symbol = ""
-    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
-        if function := FUNCTION.match(line):
-            symbol = function["name"]
-            if name := KERNEL.fullmatch(symbol):
-                found[symbol] = Kernel(name["formula"], name["outputs"], name["type"], name["isa"])
-                first = True
-        elif symbol in found and (instruction := INSTRUCTION.match(line)):
-            kernel, target = found[symbol], instruction["target"] or instruction["operands"].strip()
-            if ARITHMETIC.match(instruction["name"]):
-                registers = ("".join(pair) for pair in REGISTER.findall(instruction["operands"]))
-                kernel.width = max([kernel.width, *map(WIDTHS.index, registers)])
-            elif first and instruction["name"] == "jmp" and KERNEL.fullmatch(target):
-                twins[symbol] = target
-            elif BRANCH.match(instruction["name"]) and target != symbol:
-                kernel.calls = tuple(dict.fromkeys((*kernel.calls, target)))
+def objdump(extension: str, *options: str) -> list[str]:
+    return subprocess.run(
+        ["objdump", *options, extension], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+
+def functions(extension: str) -> dict[str, Function]:
+    """Every function, by address: several may have one name."""
+    found: dict[str, Function] = {}
+    for line in objdump(extension, "--disassemble", "--no-show-raw-insn"):
+        if heading := FUNCTION.match(line):
+            function = found[heading["address"].lstrip("0")] = Function(heading["name"])
+            first = True
+        elif found and (instruction := INSTRUCTION.match(line)):
+            operands, name = instruction["operands"], instruction["name"]
+            if ARITHMETIC.match(name):
+                widths = ["".join(pair) for pair in REGISTER.findall(operands)]
+                function.packed[max(widths, key=WIDTHS.index, default="none")] += 1
+            elif SCALAR.match(name):
+                function.scalar += 1
+            elif BRANCH.match(name):
+                target = instruction["target"] or operands.strip()
+                address = operands.split()[-1] if instruction["target"] else target
+                if first and name == "jmp" and KERNEL.fullmatch(target):
+                    function.twin = address
+                elif target != function.name:
+                    function.targets[address] = target
             first = False
-    for symbol, twin in twins.items():
-        found[symbol].width, found[symbol].calls = found[twin].width, found[twin].calls
-    return list(found.values())
+    return found
+
+
+def kernels(code: dict[str, Function]) -> Iterator[Kernel]:
+    """Every pointwise kernel."""
+    for function in code.values():
+        if name := KERNEL.fullmatch(function.name):
+            body = code.get(function.twin, function)
+            width = max(map(WIDTHS.index, body.packed), default=0)
+            calls = tuple(dict.fromkeys(body.targets.values()))
+            yield Kernel(name["formula"], name["outputs"], name["type"], name["isa"], width, calls)
+
+
+def phase_addresses(extension: str) -> dict[tuple[str, str], dict[str, str]]:
+    """Where the phases of the row losses start, and of which kind they are, for each type and instruction set.
+
+    They are static functions of one name in several object files, but their tables have names of their own: a table
+    holds pairs of pointers, to what passes over the steps of a row and to what closes the phase, and an integer.
+    """
+    pointers = {int(p["place"], 16): p["address"] for p in matches(POINTER, objdump(extension, "--dynamic-reloc"))}
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for table in matches(TABLE, objdump(extension, "--syms")):
+        start, size, kinds = int(table["address"], 16), int(table["size"], 16), ("pass", "close", "")
+        places = ((start + offset, kinds[offset // 8 % 3]) for offset in range(0, size, 8))
+        phases = {pointers[place].lstrip("0"): kind for place, kind in places if place in pointers}
+        found[table["type"], table["isa"]] = phases
+    return found
+
+
+def matches(pattern: re.Pattern[str], lines: list[str]) -> Iterator[re.Match[str]]:
+    return filter(None, map(pattern.match, lines))
+
+
+def phases(extension: str, code: dict[str, Function]) -> Iterator[Kernel]:
+    """Every phase of the row losses that computes anything, with the functions that it calls."""
+    for (type_, isa), addresses in phase_addresses(extension).items():
+        for address, kind in addresses.items():
+            packed, scalar, calls = Counter[str](), 0, []
+            for function in reached(code, address):
+                packed += function.packed
+                scalar += function.scalar
+                calls += [name for at, name in function.targets.items() if not is_own(code, at, name)]
+            width = max(map(WIDTHS.index, packed), default=0)
+            if width or scalar or calls:
+                scalar_only = scalar > packed[EXPECTED.get(isa, "none")]
+                yield Kernel(code[address].name, kind, type_, isa, width, tuple(dict.fromkeys(calls)), scalar_only)
+
+
+def is_own(code: dict[str, Function], address: str, name: str) -> bool:
+    """Whether a branch leads to another function of the extension, or into a part of one."""
+    return not name.endswith("@plt") and (address in code or any(name == function.name for function in code.values()))
+
+
+def reached(code: dict[str, Function], address: str) -> list[Function]:
+    """A function and the others that it calls."""
+    seen, waiting = [], [address]
+    while waiting:
+        at = waiting.pop()
+        if at in code and at not in seen and not code[at].name.endswith("@plt"):
+            seen.append(at)
+            waiting += code[at].targets
+    return [code[at] for at in seen]
 
 
 def main() -> int:
@@ -87,7 +171,8 @@ def main() -> int:
 
         arguments.extension = machine.__file__
 
-    found = kernels(arguments.extension)
+    code = functions(arguments.extension)
+    found = [*kernels(code), *phases(arguments.extension, code)]
     if not found:
         parser.error(f"{arguments.extension} has no symbols of kernels: was it stripped?")
     columns = sorted({kernel.isa for kernel in found}, key=lambda isa: WIDTHS.index(EXPECTED.get(isa, "none")))

@@ -273,6 +273,16 @@ class Loss(Methods):
     n_predictions: ClassVar[int] = 1
     """Predictions per sample, if not 1 on a last axis of `y_pred`: 2 for the distributions, 0 for any number."""
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "check" in field.metadata:
+                value = field.metadata["check"](field.name, getattr(self, field.name))
+                object.__setattr__(self, field.name, value)
+        self._check_parameters()
+
+    def _check_parameters(self) -> None:
+        """Raise where parameters do not go together."""
+
     @property
     def info(self) -> LossInfo:
         """The metadata of this object (`fastloss.LossInfo`)."""
@@ -394,15 +404,8 @@ class KernelLoss(Loss):
     _kernel: ClassVar[Any] = None
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            if "check" in field.metadata:
-                value = field.metadata["check"](field.name, getattr(self, field.name))
-                object.__setattr__(self, field.name, value)
-        self._check_parameters()
+        super().__post_init__()
         object.__setattr__(self, "_kernel", self._make_kernel())
-
-    def _check_parameters(self) -> None:
-        """Raise where parameters do not go together."""
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         """Name of the formula in csrc/losses and its parameters."""

@@ -1,9 +1,10 @@
 """``python -m fastloss bench``: every loss beside the NumPy reference, other packages and what memory allows.
 
 Design. All candidates take turns within one loop, each runs once untimed right before it is timed (warm caches, awake
-threads), and the best of its turns counts. Slow candidates sit out once they have used their share of time. Every
-candidate computes the same outputs with ``reduction="sum"``, whose gradient needs no scale in any package. The
-bandwidth probe reads two arrays and writes as many as the loss does; it is the better of ordinary and streaming stores.
+threads; not those that are slow anyway), and the best of its turns counts. Slow candidates sit out once they have used
+their share of time. Every candidate computes the same outputs with ``reduction="sum"``, whose gradient needs no scale
+in any package. The bandwidth probe reads targets and predictions (of a row loss with labels: predictions only) and
+writes as many arrays as the loss does; it is the better of ordinary and streaming stores.
 """
 
 from __future__ import annotations
@@ -14,29 +15,34 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib import import_module
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from ._base import Array, Methods, PointwiseLoss
+from ._base import Array, Loss, Methods, PointwiseLoss
+from ._bench_peers import PEERS, Call, Peer
 from ._core import machine as _core
-from ._domains import Domain, Interval, Labels
+from ._domains import UNIT, Domain, Interval, Labels
 from ._progress import Progress
 from ._registry import get, list_losses
+from ._rows import RowLoss
 from ._text import aligned
 from ._threads import get_num_threads, num_threads
 from ._version import versions
 
-Call = Callable[[], Any]
 Rows = list[list[str]]
+Shape = int | tuple[int, int]
+"""Samples of a pointwise loss, or rows and classes of a row loss."""
 
 OUTPUTS = {"value": "value", "value+gradient": "value_and_gradient", "gradient+hessian": "gradient_and_hessian"}
 """Sets of outputs and the methods that compute them."""
 
 DTYPES = ("float64", "float32")
+SHAPES = ((65536, 10), (8192, 1000), (1024, 32768))
+MOST_FOR_REFERENCE = 2**24  # predictions of a row loss: the references hold a dozen arrays of that size
 SHORTEST = 3e-4  # seconds of one timing; faster calls are repeated within it
 SHARE = 0.3  # seconds after which a candidate sits out
 FEWEST = 2  # timings of a candidate however slow it is
@@ -46,27 +52,30 @@ ESSENTIALS = ("fastloss", "python", "numpy", "processor", "instruction set", "co
 # ---- what is computed -----------------------------------------------------------------------------------------------
 
 
-def draw(loss: PointwiseLoss, size: int, dtype: str = "float64", seed: int = 0) -> tuple[Array, Array]:
+def draw(loss: Loss, shape: Shape, dtype: str = "float64", seed: int = 0) -> tuple[Array, Array]:
     """Draw targets and predictions inside the domains of a loss.
 
     Parameters
     ----------
-    loss : PointwiseLoss
-        Its `info.y_domain` and `f_domains` say where.
-    size : int
-        Number of samples.
+    loss : PointwiseLoss or RowLoss
+        Its `info.y_domain` and `f_domains` say where, its `targets` of which kind.
+    shape : int or tuple of int
+        Number of samples of a pointwise loss, of rows and classes of a row loss.
     dtype : {"float64", "float32"}
-        Of both arrays.
+        Of both arrays; labels are integers.
     seed : int
         Of the random generator.
 
     Returns
     -------
     y_true, y_pred : ndarray
-        Of shape (size,); predictions of shape (size, 2) where a sample has two.
+        Pointwise of shape (size,), predictions of shape (size, 2) where a sample has two; for rows predictions have the
+        given shape, and targets that or its first axis.
 
     Raises
     ------
+    TypeError
+        If the loss is of another kind.
     ValueError
         If a domain is of a kind that nothing is known to be drawn from.
 
@@ -77,11 +86,37 @@ def draw(loss: PointwiseLoss, size: int, dtype: str = "float64", seed: int = 0) 
     >>> y, f = draw(fl.Huber(), 5)
     >>> y.shape, f.shape
     ((5,), (5,))
+    >>> y, f = draw(fl.SparseCategoricalCrossEntropy(), (5, 3))
+    >>> y.shape, f.shape
+    ((5,), (5, 3))
     """
     rng = np.random.default_rng(seed)
-    columns = [_drawn(domain, size, rng).astype(dtype) for domain in (loss.info.y_domain, *loss.f_domains)]
-    y, *f = columns
-    return y, f[0] if len(f) == 1 else np.stack(f, axis=-1)
+    if isinstance(loss, RowLoss) and isinstance(shape, tuple):
+        y, row = _drawn_targets(loss, shape, rng), _drawn_row(loss.info.f_domain == UNIT, shape, rng)
+        return y if y.dtype.kind == "i" else y.astype(dtype), row.astype(dtype)
+    if isinstance(loss, PointwiseLoss) and isinstance(shape, int):
+        columns = [_drawn(domain, shape, rng).astype(dtype) for domain in (loss.info.y_domain, *loss.f_domains)]
+        y, *f = columns
+        return y, f[0] if len(f) == 1 else np.stack(f, axis=-1)
+    raise TypeError(f"no data of the shape {shape} can be drawn for {loss!r}")
+
+
+def _drawn_targets(loss: RowLoss, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    if loss.targets in ("labels", "both"):
+        return rng.integers(0, shape[1], shape[0])
+    if loss.targets == "values":
+        return rng.normal(0.0, 2.0, shape[0])
+    if loss.targets in ("dense", "vectors"):
+        return _drawn_row(loss.info.y_domain == UNIT, shape, rng)
+    raise ValueError(f"no data can be drawn for the targets {loss.targets!r}")
+
+
+def _drawn_row(shares: bool, shape: tuple[int, int], rng: np.random.Generator) -> Array:
+    z = rng.normal(0.0, 2.0, shape)
+    if shares:
+        np.exp(z, out=z)
+        z /= z.sum(axis=1, keepdims=True)
+    return z
 
 
 def _drawn(domain: Domain, size: int, rng: np.random.Generator) -> Array:
@@ -97,21 +132,40 @@ def _drawn(domain: Domain, size: int, rng: np.random.Generator) -> Array:
     raise ValueError(f"no data can be drawn for the domain {domain}")
 
 
-def aligned_empty(shape: tuple[int, ...], dtype: Any) -> Array:
+def aligned_empty(shape: tuple[int, ...], dtype: Any, order: str = "C") -> Array:
     """An uninitialised array whose memory starts at a multiple of 64 bytes, as streaming stores ask for."""
     item = np.dtype(dtype)
     raw = np.empty(math.prod(shape) * item.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
-    array: Array = raw[start : start + math.prod(shape) * item.itemsize].view(item).reshape(shape)
-    return array
+    flat: Array = raw[start : start + math.prod(shape) * item.itemsize].view(item)
+    return flat.reshape(shape, order="F" if order == "F" else "C")
+
+
+def names_of(kind: type[Loss]) -> list[str]:
+    """The registered losses of a kind."""
+    return [name for name in list_losses() if isinstance(get(name), kind)]
 
 
 def pointwise(name: str, raw: bool = True) -> PointwiseLoss:
-    """The loss of a name with default parameters, on its raw or natural scale; TypeError if nothing here times it."""
+    """The loss of a name with default parameters, on its raw or natural scale; TypeError if it is not pointwise."""
     loss = get(name)
     if not isinstance(loss, PointwiseLoss):
         raise TypeError(f"no benchmark for {loss!r}: it is no PointwiseLoss")
     return loss.on_raw() if raw else loss
+
+
+def rowwise(name: str, n_classes: int, raw: bool = True) -> RowLoss:
+    """The same for rows of some classes: a parameter with an entry for each class is repeated or cut.
+
+    A loss that is another one on the raw scale stays as it is: that other one has its own name.
+    """
+    loss = get(name)
+    if not isinstance(loss, RowLoss):
+        raise TypeError(f"no benchmark for {loss!r}: it is no RowLoss")
+    vectors = {k: np.resize(v, n_classes) for k, v in loss._parameters().items() if isinstance(v, tuple)}
+    loss = replace(loss, **vectors)
+    on_raw = loss.on_raw()
+    return on_raw if raw and type(on_raw) is type(loss) else loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +174,7 @@ class Task:
 
     Attributes
     ----------
-    loss : PointwiseLoss
+    loss : PointwiseLoss or RowLoss
         The loss.
     outputs : str
         A key of `OUTPUTS`.
@@ -130,20 +184,20 @@ class Task:
         Aligned arrays for gradient and hessian, as many as `outputs` needs.
     """
 
-    loss: PointwiseLoss
+    loss: Loss
     outputs: str
     y: Array
     f: Array
     out: tuple[Array, ...]
 
     @classmethod
-    def make(cls, loss: PointwiseLoss, outputs: str, size: int, dtype: str = "float64") -> Task:
-        """Draw the data."""
-        drawn = draw(loss, size, dtype)
-        y, f = (aligned_empty(x.shape, x.dtype) for x in drawn)
+    def make(cls, loss: Loss, outputs: str, shape: Shape, dtype: str = "float64", order: str = "C") -> Task:
+        """Draw the data; `order` is that of arrays with several axes."""
+        drawn = draw(loss, shape, dtype)
+        y, f = (aligned_empty(x.shape, x.dtype, order) for x in drawn)
         y[...], f[...] = drawn
         arrays = ("gradient" in outputs) + ("hessian" in outputs)
-        out = tuple(aligned_empty(f.shape, f.dtype) for _ in range(arrays))
+        out = tuple(aligned_empty(f.shape, f.dtype, order) for _ in range(arrays))
         for array in out:
             array.fill(0)
         return cls(loss, outputs, y, f, out)
@@ -152,6 +206,11 @@ class Task:
     def n_bytes(self) -> int:
         """Bytes that have to be read and written."""
         return sum(array.nbytes for array in (self.y, self.f, *self.out))
+
+    @property
+    def elements(self) -> int:
+        """Samples of a pointwise loss, predictions of a row loss."""
+        return self.f.size if isinstance(self.loss, RowLoss) else self.y.size
 
     def kernel(self) -> Call:
         """The compiled loss, writing into `out`."""
@@ -169,201 +228,18 @@ class Task:
 
     def probes(self, n_threads: int) -> tuple[int, dict[str, Call]]:
         """Bytes that the bandwidth probe moves, and the probe with ordinary and with streaming stores."""
-        f, out = self.f.reshape(-1), tuple(array.reshape(-1) for array in self.out)
-        y = self.y if self.y.size == f.size else np.ones_like(f)
+        y, f, *out = (array.ravel(order="K") for array in (self.y, self.f, *self.out))
+        if y.shape != f.shape:
+            y = f if isinstance(self.loss, RowLoss) else np.ones_like(f)
+        moved = sum(array.nbytes for array in (f, *out)) + (0 if y is f else y.nbytes)
 
         def probe(stream: bool) -> Call:
-            return lambda: _core.probe(y, f, out, n_threads, stream)
+            return lambda: _core.probe(y, f, tuple(out), n_threads, stream)
 
-        probes = {"probe": probe(False)} | ({"probe, streaming": probe(True)} if out else {})
-        return 2 * f.nbytes + sum(array.nbytes for array in out), probes
+        return moved, {"probe": probe(False)} | ({"probe, streaming": probe(True)} if out else {})
 
 
 # ---- other packages -------------------------------------------------------------------------------------------------
-# Each function returns a call that computes the outputs of a task, or None where the package has no such loss.
-
-Peer = Callable[[Task, int], Call | None]
-
-SKLEARN: dict[str, tuple[str, dict[str, float]]] = {
-    "half_squared_error": ("HalfSquaredError", {}),
-    "mean_absolute_error": ("AbsoluteError", {}),
-    "huber": ("HuberLoss", {"delta": 1.0}),
-    "quantile": ("PinballLoss", {"quantile": 0.5}),
-    "poisson": ("HalfPoissonLoss", {}),
-    "gamma": ("HalfGammaLoss", {}),
-    "tweedie": ("HalfTweedieLoss", {"power": 1.5}),
-    "binary_cross_entropy": ("HalfBinomialLoss", {}),
-}
-
-
-def _sklearn(task: Task, n_threads: int) -> Call | None:
-    if task.loss.info.name not in SKLEARN:
-        return None
-    name, parameters = SKLEARN[task.loss.info.name]
-    peer = getattr(import_module("sklearn._loss.loss"), name)(**parameters)
-    y, f, per_sample = task.y, task.f, np.empty_like(task.f)
-    if task.outputs == "value":
-        return lambda: (peer.loss(y, f, None, per_sample, n_threads).sum(),)
-    if task.outputs == "value+gradient":
-        (gradient,) = task.out
-
-        def value_and_gradient() -> Any:
-            peer.loss_gradient(y, f, None, per_sample, gradient, n_threads)
-            return per_sample.sum(), gradient
-
-        return value_and_gradient
-    if peer.approx_hessian and name != "HuberLoss":  # a constant in the place of 0
-        return None
-    gradient, hessian = task.out
-    return lambda: peer.gradient_hessian(y, f, None, gradient, hessian, n_threads)
-
-
-def _numba_losses(real: Any) -> dict[str, Callable[[Any, Any], tuple[Any, Any, Any]]]:
-    """Value, gradient and hessian of one sample; constants of another type would make Numba compute in float64."""
-    zero, half, one, two, ln2 = real(0), real(0.5), real(1), real(2), real(math.log(2))
-    exp, log1p, fabs, sign = math.exp, math.log1p, math.fabs, math.copysign
-
-    def huber(y: Any, f: Any) -> Any:
-        r = f - y
-        if fabs(r) <= one:
-            return half * r * r, r, one
-        return fabs(r) - half, sign(one, r), zero
-
-    def log_cosh(y: Any, f: Any) -> Any:
-        r = fabs(f - y)
-        e = exp(-two * r)
-        tanh = sign((one - e) / (one + e), f - y)
-        return r + log1p(e) - ln2, tanh, one - tanh * tanh
-
-    def binary_cross_entropy(y: Any, f: Any) -> Any:
-        e = exp(-fabs(f))
-        p = (one if f >= zero else e) / (one + e)
-        return max(f, zero) - y * f + log1p(e), p - y, p * (one - p)
-
-    return {
-        "mean_squared_error": lambda y, f: ((f - y) * (f - y), two * (f - y), two),
-        "half_squared_error": lambda y, f: (half * (f - y) * (f - y), f - y, one),
-        "mean_absolute_error": lambda y, f: (fabs(f - y), sign(one, f - y) if f != y else zero, zero),
-        "quantile": lambda y, f: (half * fabs(f - y), sign(half, f - y) if f != y else zero, zero),
-        "huber": huber,
-        "log_cosh": log_cosh,
-        "binary_cross_entropy": binary_cross_entropy,
-        "poisson": lambda y, f: (exp(f) - y * f, exp(f) - y, exp(f)),
-        "gamma": lambda y, f: (f + y * exp(-f), one - y * exp(-f), y * exp(-f)),
-    }
-
-
-def _numba(task: Task, n_threads: int) -> Call | None:
-    numba = import_module("numba")
-    losses = _numba_losses(task.f.dtype.type)
-    if task.loss.info.name not in losses:
-        return None
-    sample = numba.njit(losses[task.loss.info.name], inline="always")
-    prange, y, f = numba.prange, task.y, task.f
-
-    def value(y: Any, f: Any) -> Any:
-        total = 0.0
-        for i in prange(len(y)):
-            total += sample(y[i], f[i])[0]
-        return total
-
-    def value_and_gradient(y: Any, f: Any, g: Any) -> Any:
-        total = 0.0
-        for i in prange(len(y)):
-            v, g[i], _ = sample(y[i], f[i])
-            total += v
-        return total
-
-    def gradient_and_hessian(y: Any, f: Any, g: Any, h: Any) -> None:
-        for i in prange(len(y)):
-            _, g[i], h[i] = sample(y[i], f[i])
-
-    loop = {"value": value, "value+gradient": value_and_gradient, "gradient+hessian": gradient_and_hessian}
-    compiled = numba.njit(loop[task.outputs], parallel=True, fastmath=True)
-    numba.set_num_threads(n_threads)
-    if task.outputs == "gradient+hessian":
-        gradient, hessian = task.out
-        return lambda: (compiled(y, f, gradient, hessian), gradient, hessian)[1:]
-    return lambda: (compiled(y, f, *task.out), *task.out)
-
-
-TORCH: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
-    "mean_squared_error": lambda torch, F, y, f: F.mse_loss(f, y, reduction="sum"),
-    "half_squared_error": lambda torch, F, y, f: 0.5 * F.mse_loss(f, y, reduction="sum"),
-    "mean_absolute_error": lambda torch, F, y, f: F.l1_loss(f, y, reduction="sum"),
-    "huber": lambda torch, F, y, f: F.huber_loss(f, y, reduction="sum"),
-    "smooth_l1": lambda torch, F, y, f: F.smooth_l1_loss(f, y, reduction="sum"),
-    "log_cosh": lambda torch, F, y, f: (f - y + F.softplus(-2 * (f - y)) - math.log(2)).sum(),
-    "quantile": lambda torch, F, y, f: torch.maximum(0.5 * (y - f), -0.5 * (y - f)).sum(),
-    "binary_cross_entropy": lambda torch, F, y, f: F.binary_cross_entropy_with_logits(f, y, reduction="sum"),
-    "poisson": lambda torch, F, y, f: F.poisson_nll_loss(f, y, reduction="sum"),
-    "gamma": lambda torch, F, y, f: (f + y * torch.exp(-f)).sum(),
-}
-
-
-def _torch(task: Task, n_threads: int) -> Call | None:
-    if task.loss.info.name not in TORCH or _is_piecewise_linear(task):
-        return None
-    torch, F, value = import_module("torch"), import_module("torch.nn.functional"), TORCH[task.loss.info.name]
-    torch.set_num_threads(n_threads)
-    y, f = torch.from_numpy(task.y), torch.from_numpy(task.f).requires_grad_(task.outputs != "value")
-
-    def forward() -> Any:
-        return (value(torch, F, y, f),)
-
-    def forward_backward() -> Any:
-        total = value(torch, F, y, f)
-        return total.detach(), *torch.autograd.grad(total, f)
-
-    def twice_backward() -> Any:
-        (gradient,) = torch.autograd.grad(value(torch, F, y, f), f, create_graph=True)
-        return gradient.detach(), *torch.autograd.grad(gradient.sum(), f)
-
-    return {"value": forward, "value+gradient": forward_backward, "gradient+hessian": twice_backward}[task.outputs]
-
-
-def _torch_compile(task: Task, n_threads: int) -> Call | None:
-    if task.loss.info.name not in TORCH or _is_piecewise_linear(task):
-        return None
-    torch, F, formula = import_module("torch"), import_module("torch.nn.functional"), TORCH[task.loss.info.name]
-    torch.set_num_threads(n_threads)
-    y, f = torch.from_numpy(task.y), torch.from_numpy(task.f)
-
-    def value(f: Any) -> Any:
-        return formula(torch, F, y, f)
-
-    def value_and_gradient(f: Any) -> Any:
-        gradient, total = torch.func.grad_and_value(value)(f)
-        return total, gradient
-
-    def gradient_and_hessian(f: Any) -> Any:
-        def total_gradient(f: Any) -> Any:
-            gradient = torch.func.grad(value)(f)
-            return gradient.sum(), gradient
-
-        hessian, gradient = torch.func.grad(total_gradient, has_aux=True)(f)
-        return gradient, hessian
-
-    functions = {"value": value, "value+gradient": value_and_gradient, "gradient+hessian": gradient_and_hessian}
-    torch.compiler.reset()  # or a second size would be compiled for all sizes, which is slower
-    compiled = torch.compile(functions[task.outputs], dynamic=False)
-    if task.outputs == "value":
-        return lambda: (compiled(f),)
-    return lambda: compiled(f)
-
-
-def _is_piecewise_linear(task: Task) -> bool:
-    """Whether the gradient does not depend on predictions, so that automatic differentiation gives no hessian."""
-    return "hessian" in task.outputs and task.loss.info.name in ("mean_absolute_error", "quantile")
-
-
-PEERS: dict[str, tuple[str, Peer]] = {
-    "numba": ("numba", _numba),
-    "sklearn": ("scikit-learn", _sklearn),
-    "torch": ("torch", _torch),
-    "compile": ("torch", _torch_compile),
-}
-"""Heading of a column, distribution and function of each peer."""
 
 
 def installed_peers() -> dict[str, Peer]:
@@ -378,7 +254,9 @@ def installed_peers() -> dict[str, Peer]:
 
 def peer_call(peer: Peer, task: Task, n_threads: int) -> Call | None:
     """The call of a peer, None where it has no such loss: all tables are for default parameters on the raw scale."""
-    return peer(task, n_threads) if task.loss == pointwise(task.loss.info.name) else None
+    name = task.loss.info.name
+    usual = rowwise(name, task.f.shape[-1]) if isinstance(task.loss, RowLoss) else pointwise(name)
+    return peer(task, n_threads) if task.loss == usual else None
 
 
 # ---- timing ---------------------------------------------------------------------------------------------------------
@@ -399,19 +277,20 @@ def measure(candidates: dict[str, Call], repeat: int) -> dict[str, list[float]]:
     dict
         Seconds of one call, in ascending order.
     """
-    loops: dict[str, int] = {}
+    once: dict[str, float] = {}
     spent = dict.fromkeys(candidates, 0.0)
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for name, call in candidates.items():
         call()
-        loops[name] = max(1, int(SHORTEST / max(_timed(call, 1), 1e-9)))
+        once[name] = max(_timed(call, 1), 1e-9)
     for _ in range(repeat):
         for name, call in candidates.items():
             if len(seconds[name]) >= FEWEST and spent[name] > SHARE:
                 continue
-            warm = _timed(call, 1)
-            timed = _timed(call, loops[name])
-            seconds[name].append(timed / loops[name])
+            warm = _timed(call, 1) if once[name] < SHARE else 0.0
+            loops = max(1, int(SHORTEST / once[name]))
+            timed = _timed(call, loops)
+            seconds[name].append(timed / loops)
             spent[name] += warm + timed
     return {name: sorted(times) for name, times in seconds.items()}
 
@@ -437,23 +316,35 @@ class Setting:
     """What one table is about."""
 
     outputs: str
-    size: int
+    shape: Shape
     dtype: str
     n_threads: int
     repeat: int
+    order: str = "C"
 
     def __str__(self) -> str:
         threads = f"{self.n_threads} thread{'s' * (self.n_threads > 1)}"
-        return f"{self.outputs}, {self.size} {self.dtype} samples, {threads}"
+        if isinstance(self.shape, int):
+            return f"{self.outputs}, {self.shape} {self.dtype} samples, {threads}"
+        n, k = self.shape
+        return f"{self.outputs}, {n} rows of {k} {self.dtype} predictions in {self.order} order, {threads}"
+
+    def offered(self, losses: Sequence[Loss]) -> list[Loss]:
+        """The losses that have the outputs."""
+        return [loss for loss in losses if "hessian" not in self.outputs or loss.hessian_policies]
+
+    def task(self, loss: Loss) -> Task:
+        """Data for a loss."""
+        return Task.make(loss, self.outputs, self.shape, self.dtype, self.order)
 
 
-def speed_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
+def speed_table(losses: Sequence[Loss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
     """Rows with a heading, and a sentence on the probe."""
     rows: Rows = [["loss", "ns/element", "GB/s", "probe GB/s", "of probe", "noise", "NumPy", *peers]]
     noises = []
     with Progress(str(setting), len(losses)) as progress:
-        for loss in losses:
-            task = Task.make(loss, setting.outputs, setting.size, setting.dtype)
+        for loss in setting.offered(losses):
+            task = setting.task(loss)
             moved, probes = task.probes(setting.n_threads)
             times = measure(_candidates(task, setting.n_threads, peers) | probes, setting.repeat)
             best = {name: each[0] for name, each in times.items()}
@@ -461,7 +352,7 @@ def speed_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[s
             limit, ours = 1e-9 * moved / best[probe], best["fastloss"]
             speed = 1e-9 * task.n_bytes / ours
             noises.append(_noise(times[probe]))
-            cells = [f"{1e9 * ours / setting.size:.3f}", f"{speed:.1f}", f"{limit:.1f}", f"{speed / limit:.0%}"]
+            cells = [f"{1e9 * ours / task.elements:.3f}", f"{speed:.1f}", f"{limit:.1f}", f"{speed / limit:.0%}"]
             ratios = [_ratio(best.get(name), ours) for name in ("NumPy", *peers)]
             rows.append([loss.info.name, *cells, f"{noises[-1]:.0%}", *ratios])
             progress.step(loss.info.name)
@@ -469,13 +360,13 @@ def speed_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[s
     return _without_empty_columns(rows), f"Noise: the median run of the probe took {usual:.0%} longer than its best."
 
 
-def overhead_table(losses: Sequence[PointwiseLoss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
+def overhead_table(losses: Sequence[Loss], setting: Setting, peers: dict[str, Peer]) -> tuple[Rows, str]:
     """Nanoseconds of whole calls, less those of a call of nothing."""
     rows: Rows = [["loss", "ns/call", "NumPy", *peers]]
     empty = []
     with Progress(str(setting), len(losses)) as progress:
-        for loss in losses:
-            task = Task.make(loss, setting.outputs, setting.size, setting.dtype)
+        for loss in setting.offered(losses):
+            task = setting.task(loss)
             candidates = _candidates(task, setting.n_threads, peers) | {"nothing": lambda: None, "cython": _core.openmp}
             times = measure(candidates, setting.repeat)
             best = {name: each[0] - times["nothing"][0] for name, each in times.items()}
@@ -507,7 +398,9 @@ def probe_table(sizes: Iterable[int], dtypes: Sequence[str], threads: Sequence[i
 
 
 def _candidates(task: Task, n_threads: int, peers: dict[str, Peer]) -> dict[str, Call]:
-    found = {"fastloss": task.kernel(), "NumPy": task.reference()}
+    found = {"fastloss": task.kernel()}
+    if not isinstance(task.loss, RowLoss) or task.elements <= MOST_FOR_REFERENCE:
+        found["NumPy"] = task.reference()
     for heading, peer in peers.items():
         call = peer_call(peer, task, n_threads)
         if call is None:
@@ -554,10 +447,13 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
+    names = arguments.losses or names_of(RowLoss if arguments.rows else PointwiseLoss)
     try:
-        losses = [pointwise(name, arguments.raw) for name in arguments.losses or list_losses()]
-    except ValueError as error:
+        by_row = {name: isinstance(get(name), RowLoss) for name in names}
+        single = [pointwise(name, arguments.raw) for name in names if not by_row[name]]
+    except (ValueError, TypeError) as error:
         parser.error(str(error))
+    rows = [name for name in names if by_row[name]]
     threads = arguments.threads or [1 if arguments.overhead else get_num_threads()]
     peers = installed_peers() if arguments.peers else {}
     shown = _markdown if arguments.markdown else lambda rows: aligned(rows, numbers=True)
@@ -567,21 +463,28 @@ def main(argv: Sequence[str]) -> int:
     if arguments.probe:
         print(shown(probe_table([arguments.size or 16777216], arguments.dtype, threads, arguments.repeat)))
         return 0
-    print("Columns of other packages: how many times as long they take, for the same outputs, summed over samples.\n")
-    table, usual = (overhead_table, 100) if arguments.overhead else (speed_table, 1_000_000)
-    for dtype in arguments.dtype:
-        for n_threads in threads:
-            for outputs in arguments.outputs or (["value+gradient"] if arguments.overhead else list(OUTPUTS)):
-                setting = Setting(outputs, arguments.size or usual, dtype, n_threads, arguments.repeat)
-                with num_threads(n_threads):
-                    rows, note = table(losses, setting, peers)
-                heading = f"**{setting}**\n" if arguments.markdown else setting
-                print(heading, shown(rows), f"\n{note}\n" if arguments.markdown else f"{note}\n", sep="\n", flush=True)
+    print("Columns of other packages: how many times as long they take, for the same outputs, summed over samples.")
+    print("NumPy: the reference; plain NumPy: the usual few statements.\n" if rows and peers else "")
+    table, usual, small = (overhead_table, 100, [(10, 10)]) if arguments.overhead else (speed_table, 1_000_000, SHAPES)
+    groups: list[tuple[Sequence[Loss], Shape, str]] = []
+    if single:
+        groups.append((single, arguments.size or usual, "C"))
+    for shape, order in product(arguments.shape or small, arguments.order):
+        groups.append(([rowwise(name, shape[1], arguments.raw) for name in rows], shape, order))
+    for dtype, n_threads, (losses, shape, order) in product(arguments.dtype, threads, groups):
+        for outputs in arguments.outputs or (["value+gradient"] if arguments.overhead else list(OUTPUTS)):
+            setting = Setting(outputs, shape, dtype, n_threads, arguments.repeat, order)
+            if not setting.offered(losses):
+                continue
+            with num_threads(n_threads):
+                lines, note = table(losses, setting, peers)
+            heading = f"**{setting}**\n" if arguments.markdown else setting
+            print(heading, shown(lines), f"\n{note}\n" if arguments.markdown else f"{note}\n", sep="\n", flush=True)
     return 0
 
 
 def _peer_versions(peers: dict[str, Peer]) -> list[tuple[str, str]]:
-    distributions = dict.fromkeys(PEERS[heading][0] for heading in peers)
+    distributions = dict.fromkeys(PEERS[heading][0] for heading in peers if PEERS[heading][0] not in ESSENTIALS)
     return [(distribution, version(distribution)) for distribution in distributions]
 
 
@@ -589,13 +492,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m fastloss bench",
         description="Time every loss beside the NumPy reference, other installed packages (Numba, scikit-learn, "
-        "torch, torch.compile: their compilers take a while) and a probe of the memory's bandwidth.",
+        "torch, torch.compile, JAX: their compilers take a while) and a probe of the memory's bandwidth.",
     )
-    parser.add_argument("--losses", type=_names, metavar="A,B", help="names of losses (default: all)")
+    parser.add_argument("--losses", type=_names, metavar="A,B", help="names of losses (default: all pointwise ones)")
+    parser.add_argument("--rows", action="store_true", help="by default all losses of rows instead")
     parser.add_argument(
         "--outputs", type=_listed(OUTPUTS), metavar="A,B", help=f"of {', '.join(OUTPUTS)} (default: each)"
     )
     parser.add_argument("--size", type=_size, help="samples (default: 1e6; 100 with --overhead, 16777216 with --probe)")
+    parser.add_argument(
+        "--shape",
+        type=_shapes,
+        metavar="NxK,NxK",
+        help="rows and classes of losses of rows (default: 65536x10,8192x1000,1024x32768; 10x10 with --overhead)",
+    )
+    parser.add_argument(
+        "--order", type=_listed("CF"), default=["C"], metavar="A,B", help="memory order of rows: C (default), F"
+    )
     parser.add_argument("--dtype", type=_listed(DTYPES), default=["float64"], metavar="A,B", help="float64, float32")
     parser.add_argument(
         "--threads", type=_threads, metavar="A,B", help="numbers, or all (the default; 1 with --overhead)"
@@ -635,6 +548,17 @@ def _size(text: str) -> int:
 
 
 _size.__name__ = "positive integer"  # argparse puts it into its message
+
+
+def _shapes(text: str) -> list[tuple[int, int]]:
+    shapes = []
+    for shape in _names(text):
+        rows, _, classes = shape.partition("x")
+        shapes.append((_size(rows), _size(classes)))
+    return shapes
+
+
+_shapes.__name__ = "list of shapes such as 8192x1000"
 
 
 def _threads(text: str) -> list[int]:

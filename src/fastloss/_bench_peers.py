@@ -184,8 +184,8 @@ def _numba(task: Task, n_threads: int) -> Call | None:
 
 
 # ---- torch ----------------------------------------------------------------------------------------------------------
-# Formulas of values, summed over samples. The gradient is by automatic differentiation, and so is the hessian of losses of
-# one prediction; of row losses only products with the hessian are, so the one of cross-entropy is written out.
+# Formulas of values, summed over samples. Gradients are by automatic differentiation, and so are hessians of losses of
+# one prediction; of row losses only products with the hessian would be, so that of cross-entropy is written out.
 
 
 def _log_likelihood(torch: Any, y: Any, f: Any) -> Any:
@@ -217,7 +217,7 @@ TORCH: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "gamma": lambda torch, F, y, f: (f + y * torch.exp(-f)).sum(),
     "sparse_categorical_cross_entropy": lambda torch, F, y, f: F.cross_entropy(f, y, reduction="sum"),
     "categorical_cross_entropy": lambda torch, F, y, f: F.cross_entropy(f, y, reduction="sum"),
-    "negative_log_likelihood": lambda torch, F, y, f: F.cross_entropy(f, y, reduction="sum"),
+    "negative_log_likelihood": lambda torch, F, y, f: F.nll_loss(f, y, reduction="sum"),
     "categorical_focal": lambda torch, F, y, f: -((1 - (u := _log_likelihood(torch, y, f)).exp()) ** 2 * u).sum(),
     "generalized_cross_entropy": lambda torch, F, y, f: (-torch.expm1(0.7 * _log_likelihood(torch, y, f)) / 0.7).sum(),
     "poly1_cross_entropy": lambda torch, F, y, f: (-(u := _log_likelihood(torch, y, f)) - torch.expm1(u)).sum(),
@@ -309,7 +309,7 @@ def _torch_compile(task: Task, n_threads: int) -> Call | None:
 
 
 def _jax(task: Task, n_threads: int) -> Call | None:
-    """Cross-entropy; on all processors, whose number JAX fixes when it starts, and on arrays in C order, which it copies."""
+    """Cross-entropy on all processors (JAX fixes their number when it starts), in C order (JAX has no other)."""
     if task.loss.info.name not in CROSS_ENTROPIES or n_threads != os.cpu_count() or not task.f.flags.c_contiguous:
         return None
     jax, jnp = import_module("jax"), import_module("jax.numpy")
@@ -334,7 +334,7 @@ def _jax(task: Task, n_threads: int) -> Call | None:
 
 
 PEERS: dict[str, tuple[str, Peer]] = {
-    "plain": ("numpy", _plain),
+    "plain NumPy": ("numpy", _plain),
     "numba": ("numba", _numba),
     "sklearn": ("scikit-learn", _sklearn),
     "torch": ("torch", _torch),
@@ -342,5 +342,3 @@ PEERS: dict[str, tuple[str, Peer]] = {
     "jax": ("jax", _jax),
 }
 """Heading of a column, distribution and function of each peer."""
-
-

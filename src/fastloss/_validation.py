@@ -302,14 +302,19 @@ def check_out(want: int, reduction: str, out: Any, y_shape: tuple[int, ...], f_s
         for name, bit in OUTPUTS.items()
         if want & bit and not (bit == VALUE and reduction != "none")
     ]
-    names = ", ".join(name for name, _ in needed) or "none: the value is a float"
     if not needed:
         raise ValueError(f"out must be None: with reduction={reduction!r} the value is a float")
-    given = out if isinstance(out, tuple) else (out,)
+    plain = check_arrays(needed, out if isinstance(out, tuple) else (out,))
+    return plain if isinstance(out, tuple) else plain[0]
+
+
+def check_arrays(needed: list[tuple[str, tuple[int, ...]]], given: tuple[Any, ...]) -> tuple[Array | None, ...]:
+    """The arrays of `out` for results of the given names and shapes; None where the call is to make one."""
     if len(given) != len(needed):
+        names = ", ".join(name for name, _ in needed)
         raise ValueError(f"out must hold {len(needed)} array(s) ({names}), got {len(given)}")
     for (name, shape), array in zip(needed, given, strict=True):
-        if array is None and isinstance(out, tuple):
+        if array is None:
             continue
         if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
             raise TypeError(f"out for the {name} must be a NumPy array, got {type(array).__name__}")
@@ -322,8 +327,81 @@ def check_out(want: int, reduction: str, out: Any, y_shape: tuple[int, ...], f_s
     arrays = [array for array in given if array is not None]
     if any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k]):
         raise ValueError("out must hold arrays that do not overlap")
-    plain = tuple(array if array is None else np.asarray(array) for array in given)
-    return plain if isinstance(out, tuple) else plain[0]
+    return tuple(array if array is None else np.asarray(array) for array in given)
+
+
+# ---- several differentiable inputs ----------------------------------------------------------------------------------
+
+
+def check_outs(
+    want: int, reduction: str, out: Any, shape: tuple[int, ...], gradients: dict[str, tuple[int, ...]]
+) -> tuple[Array | None, tuple[Array | None, ...]]:
+    """The arrays of `out` for the values and for the gradient in each input; None where the call is to make one."""
+    values = {"value": shape} if want & VALUE and reduction == "none" else {}
+    slopes = {f"gradient in {name}": shape for name, shape in gradients.items()} if want & GRADIENT else {}
+    if out is None:
+        return None, (None,) * len(slopes)
+    if not slopes:
+        plain = check_out(want, reduction, out, shape, shape)
+        return (plain[0] if isinstance(plain, tuple) else plain), ()
+    form = f"({', '.join(gradients)})"
+    given = out
+    if values:
+        form = f"(value, {form})"
+        given = (out[0], *out[1]) if isinstance(out, tuple) and len(out) == 2 and isinstance(out[1], tuple) else None
+    if not isinstance(given, tuple):
+        raise TypeError(f"out must be a tuple {form} of arrays or None, got {type(out).__name__}")
+    plain = check_arrays([*values.items(), *slopes.items()], given)
+    return (plain[0], plain[1:]) if values else (None, plain)
+
+
+def prepare_linear(
+    rows: RowLoss,
+    want: int,
+    inputs: tuple[Any, ...],
+    sample_weight: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+    memory_budget: Any,
+    progress: Any,
+) -> tuple[Array, Array, Array, Array | None, Array | None, tuple[Array | None, tuple[Array | None, ...]]]:
+    """Labels, features, weights, bias, sample weights and `out` of a linear layer under a loss of rows, or raise."""
+    check_options(reduction, n_threads)
+    if memory_budget is not None:
+        positive_integer("memory_budget", memory_budget)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    y, x, w = map(as_array, ("y_true", "features", "weights"), inputs)
+    b = None if inputs[3] is None else as_array("bias", inputs[3])
+    if x.ndim != 2:
+        raise ValueError(f"features must have the shape (N, D), got {x.shape}")
+    if w.ndim != 2 or w.shape[1] != x.shape[1] or not 1 <= len(w) <= MOST_CLASSES:
+        expected = f"(V, {x.shape[1]}), V from 1 to {MOST_CLASSES},"
+        raise ValueError(f"weights must have the shape {expected} to match features {x.shape}, got {w.shape}")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"y_true must have the shape {x.shape[:1]} to match features {x.shape}, got {y.shape}")
+    if b is not None and b.shape != w.shape[:1]:
+        raise ValueError(f"bias must have the shape {w.shape[:1]} to match weights {w.shape}, got {b.shape}")
+    entries = getattr(rows, rows.class_vector)
+    if entries is not None and len(entries) != len(w):
+        raise ValueError(
+            f"{rows.class_vector} must have one entry for each of the {len(w)} rows of weights, got {len(entries)}"
+        )
+    u, _ = check_outer(want, y.shape, x.shape, sample_weight, reduction, None)
+    with np.errstate(over="ignore"):
+        if u is not None and not (ok := Interval(0.0).contains(u.astype(linear_type(x, w, b)))).all():
+            raise outside("sample_weight", ">= 0 and finite", u, ok)
+    expected, ok = row_targets(rows, y, (*y.shape, len(w)), np.float64)
+    if not ok.all():
+        raise outside("y_true", expected, y, ok)
+    named = {"features": x, "weights": w} | ({} if b is None else {"bias": b})
+    return y, x, w, b, u, check_outs(want, reduction, out, y.shape, {name: a.shape for name, a in named.items()})
+
+
+def linear_type(*arrays: Array | None) -> type[np.floating[Any]]:
+    """The type that a loss of several inputs computes in: float64 unless all are float32 or shorter."""
+    return np.result_type(*(working_type(a) for a in arrays if a is not None)).type
 
 
 # ---- values outside their domains -----------------------------------------------------------------------------------

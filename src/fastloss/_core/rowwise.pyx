@@ -33,6 +33,7 @@ cdef enum:
     PER_BLOCK = 8192         # predictions in a block
     LANES = 16
     TOGETHER = 160           # classes of all tiles of a group
+    ALONG = 4096             # the same along rows
     ACROSS = 128             # classes up to which rows that lie in memory one by one are transposed
     ACROSS_STRIDED = 65536   # the same where they do not
     MOST_CLASSES = 16777216  # a class index is exact in float32
@@ -207,11 +208,12 @@ cdef class RowKernel:
         cdef Py_ssize_t most = ACROSS_STRIDED if aside < along and j.lead.size >= LANES else ACROSS
         j.across = j.classes <= most and j.lead.size > 1
         # Together while they fit the L1 cache; where samples are neighbours, to move more than one line at a time.
-        j.group = max(1, min(<int>GROUP, TOGETHER // j.classes)) if j.across and aside > along else GROUP if j.across else 1
+        cdef Py_ssize_t together = GROUP if j.across and aside < along else (TOGETHER if j.across else ALONG) // j.classes
+        j.group = max(1, min(<int>GROUP, together))
         if j.across:
             j.rows = LANES * max(<int>GROUP, min(16, PER_BLOCK // (LANES * j.classes)))
         else:
-            j.rows = max(1, PER_BLOCK // j.classes)
+            j.rows = max(j.group, PER_BLOCK // j.classes)
 
     cdef object spread(self, row_job *j, int type_):
         """The class vector as tiles hold it."""

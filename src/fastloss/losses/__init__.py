@@ -1,9 +1,10 @@
 """The public losses, by family."""
 
-from . import binary, counts, distributions, multiclass, regression
+from . import binary, counts, distributions, linear, multiclass, regression
 from .binary import *  # noqa: F403
 from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
+from .linear import *  # noqa: F403
 from .multiclass import *  # noqa: F403
 from .regression import *  # noqa: F403
 
@@ -13,4 +14,5 @@ __all__ = [
     *distributions.__all__,
     *binary.__all__,
     *multiclass.__all__,
+    *linear.__all__,
 ]
