@@ -23,7 +23,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    block_function *run[2];    /* by element type: FLOAT32, FLOAT64 */
+    block_function *run[2]; /* by element type: FLOAT32, FLOAT64 */
     row_block_function *run_rows[2];
     ptrdiff_t (*row_scratch[2])(const row_job *); /* bytes for one thread */
     const long_row_functions *long_rows[2];

@@ -60,7 +60,8 @@ INLINE void hinge_value(tile *t, const lane_sums *s, int zero_counts)
     FOR_LANES
     {
         const real top = zero_counts ? maximum(s->top[l], R(0.)) : s->top[l];
-        const real u = t->job->classes == 1 && !zero_counts ? -margin : margin + (top - f[l]), active = u <= 0 ? R(0.) : R(1.), poison = s->count[l];
+        const real u = t->job->classes == 1 && !zero_counts ? -margin : margin + (top - f[l]), active = u <= 0 ? R(0.) : R(1.),
+                   poison = s->count[l];
         t->top[l] = s->top[l];
         t->value[l] = (u <= 0 ? R(0.) : u) + poison;
         t->gradient.at_label[l] = (u == u ? -active : u) + poison;

@@ -5,10 +5,29 @@
 #include "softmax_rows.h"
 
 #define TOP { softmax_top, softmax_split, TOPS }
-#define SOFTMAX_AT_LABEL(name) { TOP, { softmax_exponentials, name##_label, COUNTS | ONE_SUM }, { label_hessian, NULL, 0 } }
-#define SOFTMAX_OVER_CLASSES(name) { TOP, { softmax_exponentials, softmax_close, COUNTS | ONE_SUM }, { name##_dense, close_dense, THREE_SUMS }, { chain, NULL, 0 } }
-#define PROBABILITY_AT_LABEL(name) { { look, name##_at_label, COUNTS } }
-#define PROBABILITY_OVER_CLASSES(name) { { name##_classes, close_terms, ONE_SUM } }
+#define SOFTMAX_AT_LABEL(name)                                                                    \
+    {                                                                                             \
+        TOP, { softmax_exponentials, name##_label, COUNTS | ONE_SUM }, { label_hessian, NULL, 0 } \
+    }
+#define SOFTMAX_OVER_CLASSES(name)                                                                                 \
+    {                                                                                                              \
+        TOP, { softmax_exponentials, softmax_close, COUNTS | ONE_SUM }, { name##_dense, close_dense, THREE_SUMS }, \
+        {                                                                                                          \
+            chain, NULL, 0                                                                                         \
+        }                                                                                                          \
+    }
+#define PROBABILITY_AT_LABEL(name)        \
+    {                                     \
+        {                                 \
+            look, name##_at_label, COUNTS \
+        }                                 \
+    }
+#define PROBABILITY_OVER_CLASSES(name)           \
+    {                                            \
+        {                                        \
+            name##_classes, close_terms, ONE_SUM \
+        }                                        \
+    }
 
 #define PHASES_SOFTMAX(name) { SOFTMAX_AT_LABEL(name), SOFTMAX_OVER_CLASSES(name) },
 #define PHASES_SOFTMAX_DENSE(name) { .dense = SOFTMAX_OVER_CLASSES(name) },
@@ -18,7 +37,10 @@
 #define PHASES_HINGE(close) { .label = { { hinge_top, close, TOPS | COUNTS }, { hinge_winner, hinge_other, TOPS } } },
 #define PHASES_MARGINS(pass) { .label = { { pass, margins_close, THREE_SUMS } } },
 #define PHASES_QUANTILES(name) { .dense = { { quantiles, quantiles_close, ONE_SUM } } },
-#define PHASES_ANGLE(name) { .dense = { { angle_tops, angle_scales, TOPS | SECONDS }, { angle_products, angle_close, THREE_SUMS }, { angle_gradient, NULL, 0 } } },
+#define PHASES_ANGLE(name)                                     \
+    { .dense = { { angle_tops, angle_scales, TOPS | SECONDS }, \
+                 { angle_products, angle_close, THREE_SUMS },  \
+                 { angle_gradient, NULL, 0 } } },
 
 #define PHASES(name, parameters, curvatures, KIND, formula) PHASES_##KIND(formula)
 const row_kernel SYMBOL(row_table)[] = { ROW_LOSSES(PHASES) };

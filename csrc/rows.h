@@ -58,7 +58,7 @@ struct tile {
     const phase *phases;
     row_array x, t;
     const char *ahead, *below; /* the next row, and where this one goes: worth fetching meanwhile */
-    const real *vector; /* the class vector, laid out like the tile, or NULL */
+    const real *vector;        /* the class vector, laid out like the tile, or NULL */
     ptrdiff_t label[LANES], other[LANES];
     real c[LANES]; /* the coefficient of the label: its entry of the class vector, or 1 */
     real y[LANES]; /* real targets */

@@ -70,7 +70,8 @@ INLINE real from_word(real_word w) { return from_bits((real_bits)w); }
 #define HORNER_10(x, a, ...) multiply_add(HORNER_9(x, __VA_ARGS__), x, a)
 #define HORNER_JOIN(n, ...) HORNER_##n(__VA_ARGS__)
 #define HORNER_CALL(n, ...) HORNER_JOIN(n, __VA_ARGS__)
-#define HORNER(x, ...) HORNER_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), x, __VA_ARGS__)
+#define HORNER(x, ...) \
+    HORNER_CALL(POLY_COUNT(__VA_ARGS__, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), x, __VA_ARGS__)
 
 /* ---- coefficients: the output of tools/minimax.py; u = 2^-53 or 2^-24 ---- */
 #ifdef FASTLOSS_F32

@@ -129,7 +129,9 @@ INLINE in_log kl_terms(real t, real p, real log_t, real log_p)
     const real difference = t - p, r = -difference / t;
     const int near = absolute(difference) < R(0.5) * p;
     return (in_log){
-        .value = t == 0 ? R(0.) : near ? t * -vm_log1pmx(r) : t * (log_t - log_p),
+        .value = t == 0 ? R(0.)
+                 : near ? t * -vm_log1pmx(r)
+                        : t * (log_t - log_p),
         .difference = near ? difference : R(0.),
         .slope = -t,
     };

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from ._base import Loss
 from ._registry import get, list_losses
 from ._text import aligned
 from ._version import __version__, versions
@@ -142,14 +143,19 @@ def _info(arguments: argparse.Namespace) -> int:
         "y_pred": ", ".join(map(str, loss.f_domains)),
         "link": info.link.name,
         "raw scale": "the same" if raw == loss else repr(raw),
-        "hessians": ", ".join(loss.hessian_policies) + f" (default: {loss.default_hessian})",
+        "hessians": _hessians(loss),
     }
     if raw != loss:
-        rows["on raw scale"] = ", ".join(raw.hessian_policies) + f" (default: {raw.default_hessian})"
+        rows["on raw scale"] = _hessians(raw)
     rows["reference"] = info.reference
     print(f"{type(loss).__name__}: {' '.join(summary.split())}\n")
     print(aligned(rows.items()))
     return 0
+
+
+def _hessians(loss: Loss) -> str:
+    policies = ", ".join(loss.hessian_policies)
+    return f"{policies} (default: {loss.default_hessian})" if policies else "none"
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -107,7 +107,7 @@ def make_objective(loss: Any, hessian: str | None, min_hessian: float | None) ->
     loss = get(loss)
     if loss.n_predictions != 1:
         raise ValueError(
-            f"loss must have one prediction for each row, got {loss!r}, which has {loss.n_predictions}: "
+            f"loss must have one prediction for each row, got {loss!r}, which has {loss.n_predictions or 'several'}: "
             "boosters with several outputs are not supported yet"
         )
     raw = loss.on_raw()
