@@ -9,7 +9,7 @@ import pytest
 from support import draw, same
 
 import fastloss as fl
-from fastloss._domains import REAL
+from fastloss._domains import REAL, UNIT
 
 METHODS = ("__call__", "gradient", "hessian", "value_and_gradient", "gradient_and_hessian", "evaluate")
 
@@ -30,6 +30,8 @@ def test_non_finite_predictions_stay_in_their_sample(default_loss, rng, bad, dty
             assert np.isnan(computed.value[k])
             assert np.isnan(computed.gradient[k]).any()
             assert np.isnan(loss(y, spoilt))
+        if loss.f_domains[column] == UNIT:  # infinity is no probability, but no error either
+            assert np.isnan([computed.value[k], computed.gradient[k], computed.hessian[k]]).all()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

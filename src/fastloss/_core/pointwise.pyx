@@ -38,6 +38,7 @@ while pointwise_losses()[row].name != NULL:
     ROWS[pointwise_losses()[row].name.decode()] = row
     row += 1
 
+
 @cython.final
 cdef class Violation:
     """A value outside its domain: bits say in which argument; or (empty) no sample counts, for a mean."""

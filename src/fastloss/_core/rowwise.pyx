@@ -33,7 +33,7 @@ cdef enum:
     PER_BLOCK = 8192         # predictions in a block
     LANES = 16
     TOGETHER = 160           # classes of all tiles of a group
-    ALONG = 4096             # the same along rows
+    ALONG = 2048             # the same along rows
     ACROSS = 128             # classes up to which rows that lie in memory one by one are transposed
     ACROSS_STRIDED = 65536   # the same where they do not
     MOST_CLASSES = 16777216  # a class index is exact in float32
