@@ -30,24 +30,35 @@ static void negative_log_likelihood(tile *t, const lane_sums *s)
 
 /* ---- CategoricalHinge (Crammer and Singer 2001)   max(0, margin + max of the others - f_y) --------------------------- */
 
-INLINE int is_other(const tile *t, ptrdiff_t step, int l)
+/* The index of each lane's class, that of its label, and the number of classes, as numbers that lanes can compare. */
+typedef struct {
+    real k[LANES], label[LANES], classes;
+} class_lanes;
+
+INLINE class_lanes lanes_of(const tile *t)
 {
-    const real k = class_of(t, step, l);
-    return (k != (real)t->label[t->job->across ? l : 0]) & (k < (real)t->job->classes);
+    class_lanes c = { .classes = (real)t->job->classes };
+    for (int l = 0; l < LANES; l++) c.k[l] = t->job->across ? 0 : (real)l, c.label[l] = (real)t->label[l];
+    return c;
 }
+INLINE real class_step(const tile *t, ptrdiff_t step) { return (real)(t->job->across ? step : step * LANES); }
+INLINE int is_other(const class_lanes *c, real k, int l) { return (k != c->label[l]) & (k < c->classes); }
 
 static void hinge_top(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
 {
+    const class_lanes c = lanes_of(t);
     real top[LANES], nan[LANES] = { 0 };
     FOR_LANES top[l] = -REAL_INFINITY;
     FOR_STEPS(step, from, to)
     {
         const real *f = step_of(t, t->x, step);
+        const real base = class_step(t, step);
         FOR_LANES
         {
-            top[l] = is_other(t, step, l) & (f[l] > top[l]) ? f[l] : top[l];
-            nan[l] = f[l] == f[l] ? nan[l] : REAL_NAN;
+            const real other = base + c.k[l] == c.label[l] ? -REAL_INFINITY : f[l]; /* as the classes beyond the last */
+            top[l] = other > top[l] ? other : top[l];
         }
+        FOR_LANES nan[l] = f[l] == f[l] ? nan[l] : f[l];
     }
     FOR_LANES s->top[l] = top[l], s->count[l] = nan[l];
 }
@@ -78,15 +89,17 @@ static void hinge_close_keras(tile *t, const lane_sums *s) { hinge_value(t, s, 1
 /* The first of the others that has the maximum: the largest of their negated indices. */
 static void hinge_winner(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
 {
-    real first[LANES];
-    FOR_LANES first[l] = -REAL_INFINITY;
+    const class_lanes c = lanes_of(t);
+    real first[LANES], top[LANES];
+    FOR_LANES first[l] = -REAL_INFINITY, top[l] = t->top[l];
     if (t->job->lead.want & WANT_GRADIENT || t->job->lead.curvature == ABSOLUTE_GRADIENT_H) FOR_STEPS(step, from, to)
         {
             const real *f = step_of(t, t->x, step);
+            const real base = class_step(t, step);
             FOR_LANES
             {
-                const real k = -class_of(t, step, l);
-                first[l] = is_other(t, step, l) & (f[l] == t->top[l]) & (k > first[l]) ? k : first[l];
+                const real x = f[l], k = base + c.k[l], wins = is_other(&c, k, l) & (x == top[l]) ? -k : -REAL_INFINITY;
+                first[l] = wins > first[l] ? wins : first[l];
             }
         }
     FOR_LANES s->top[l] = first[l];
@@ -104,6 +117,7 @@ INLINE void margins(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s, int squ
 {
     const real margin = t->param[0], classes = (real)t->job->classes;
     const real major = t->job->policy == MAJORIZER_H ? R(1.) : R(0.), exact = 1 - major;
+    const class_lanes c = lanes_of(t);
     real f_y[LANES], share[LANES];
     lane_sum value = { { 0 }, { 0 } }, slope = value, bend = value;
     gather_label(t, t->x, f_y);
@@ -112,21 +126,24 @@ INLINE void margins(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s, int squ
     {
         const real *f = step_of(t, t->x, step);
         real *g = t->gradient.array + step * LANES, *h = t->hessian.array + step * LANES;
+        const real base = class_step(t, step);
+        real v[LANES], d[LANES], b[LANES];
         FOR_LANES
         {
-            const int other = is_other(t, step, l);
-            const real u = margin + (f[l] - f_y[l]), active = u <= 0 ? R(0.) : R(1.);
-            const real excess = u <= 0 ? R(0.) : u;
-            const real v = squared ? excess * excess : excess;
-            const real d = squared ? 2 * excess : u == u ? active : u;
-            const real bound = squared ? R(4.) : 1 / maximum(absolute(u), R(0x1p-10));
-            const real b = share[l] * (squared ? major * bound + exact * (2 * active) : major * bound);
-            g[l] = other ? share[l] * d : R(0.);
-            h[l] = other ? b : R(0.);
-            add_to(&value, l, other ? v : R(0.));
-            add_to(&slope, l, g[l]);
-            add_to(&bend, l, h[l]);
+            const real keep = is_other(&c, base + c.k[l], l) ? R(1.) : R(0.);
+            const real u = margin + (f[l] - f_y[l]), excess = u <= 0 ? R(0.) : u, active = u <= 0 ? R(0.) : R(1.);
+            const real inverse = 1 / maximum(absolute(u), R(0x1p-10));
+            const real bound = squared ? major * R(4.) + exact * (2 * active) : major * inverse;
+            v[l] = squared ? excess * excess : excess;
+            v[l] = keep == 0 ? R(0.) : v[l];
+            d[l] = squared ? 2 * excess : active;
+            d[l] = keep == 0 ? R(0.) : share[l] * d[l];
+            b[l] = keep == 0 ? R(0.) : share[l] * bound;
         }
+        FOR_LANES g[l] = d[l], h[l] = b[l];
+        FOR_LANES add_to(&value, l, v[l]);
+        FOR_LANES add_to(&slope, l, d[l]);
+        FOR_LANES add_to(&bend, l, b[l]);
     }
     s->sum[0] = value, s->sum[1] = slope, s->sum[2] = bend;
 }
@@ -135,15 +152,21 @@ static void margins_2(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s) { mar
 
 static void margins_close(tile *t, const lane_sums *s)
 {
-    real f[LANES];
+    real f[LANES], value[LANES], poison[LANES], share[LANES];
     gather_label(t, t->x, f);
     FOR_LANES
     {
-        const real value = total_of(&s->sum[0], l), poison = (value == value ? R(0.) : value) + (f[l] == f[l] ? R(0.) : f[l]);
-        t->value[l] = (t->c[l] == 0 ? R(0.) : t->c[l] / (real)t->job->classes * value) + poison;
-        t->gradient.at_label[l] = -total_of(&s->sum[1], l) + poison;
-        t->hessian.at_label[l] = total_of(&s->sum[2], l) + poison;
-        broadcast_outputs(t, l, poison + 1);
+        value[l] = total_of(&s->sum[0], l);
+        poison[l] = (value[l] == value[l] ? R(0.) : value[l]) + (f[l] == f[l] ? R(0.) : f[l]);
+        share[l] = t->c[l] / (real)t->job->classes;
+        value[l] = share[l] == 0 ? R(0.) : share[l] * value[l];
+    }
+    FOR_LANES
+    {
+        t->value[l] = value[l] + poison[l];
+        t->gradient.at_label[l] = poison[l] - total_of(&s->sum[1], l);
+        t->hessian.at_label[l] = poison[l] + total_of(&s->sum[2], l);
+        broadcast_outputs(t, l, poison[l] + 1);
     }
     t->gradient.has_label = t->hessian.has_label = 1;
 }

@@ -83,7 +83,8 @@ static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, ti
     const int followed = !j->across || j->class_stride[F] == sizeof(real); /* the next row or tile lies behind this one */
     t->ahead =
         followed ? address_of(j, F, first) + j->group * (j->across ? LANES : 1) * sample_stride(j, F) : (char *)t->x_scratch;
-    t->below = followed && !j->lead.stream && j->lead.operands[GRADIENT].data ? address_of(j, GRADIENT, first) : (char *)t->x_scratch;
+    t->below =
+        followed && !j->lead.stream && j->lead.operands[GRADIENT].data ? address_of(j, GRADIENT, first) : (char *)t->x_scratch;
     t->job = j, t->first = first, t->samples = n, t->steps = steps;
     t->whole_steps = j->across ? steps : j->classes / LANES;
     t->curved = j->lead.want & WANT_HESSIAN && j->lead.curvature <= FISHER_H;

@@ -123,9 +123,6 @@ INLINE real total_of(const lane_sum *sum, int l)
     return absolute(low) < REAL_INFINITY ? high + low : high;
 }
 
-/* Index of a class, as a number that a lane can compare. */
-INLINE real class_of(const tile *t, ptrdiff_t step, int l) { return (real)(t->job->across ? step : step * LANES + l); }
-
 extern const row_kernel SYMBOL(row_table)[];
 
 #endif

@@ -104,41 +104,49 @@ static void close_dense(tile *t, const lane_sums *s)
         }                                                                                                         \
         t->gradient.has_label = t->hessian.has_label = 1;                                                         \
     }
-#define SOFTMAX_DENSE(name, BENDS, PARTS)                                                          \
-    static void name##_dense(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)                  \
-    {                                                                                              \
-        const int bends = BENDS && t->curved, major = t->job->policy == MAJORIZER_H;               \
-        real param[MAX_PARAM];                                                                     \
-        lane_sum value = { { 0 }, { 0 } }, slope = value, bend = value, parts = value;             \
-        for (int k = 0; k < MAX_PARAM; k++) param[k] = t->param[k];                                \
-        FOR_STEPS(step, from, to)                                                                  \
-        {                                                                                          \
-            const real *z = step_of(t, t->x, step), *c = step_of(t, t->t, step);                   \
-            const real *e = t->gradient.array + step * LANES;                                      \
-            real *A = t->work + step * LANES, b[LANES], q[LANES];                                  \
-            FOR_LANES                                                                              \
-            {                                                                                      \
-                const real p = e[l] * t->over[l], u = softmax_log(z[l], t->top[l], t->log_sum[l]); \
-                q[l] = e[l] == t->unit[l] ? t->rest[l] : R(1.) - p;                                \
-                const in_log k = name##_logits(c[l], p, q[l], u, param);                           \
-                A[l] = k.slope, b[l] = k.bend;                                                     \
-                add_to(&value, l, k.value);                                                        \
-                if (PARTS) add_to(&parts, l, k.difference);                                        \
-                add_to(&slope, l, k.slope);                                                        \
-            }                                                                                      \
-            if (!t->curved) continue;                                                              \
-            real *h = t->hessian.array + step * LANES;                                             \
-            FOR_LANES h[l] = b[l];                                                                 \
-            if (!bends) continue;                                                                  \
-            if (major) FOR_LANES add_to(&bend, l, maximum(b[l], R(0.)));                           \
-            else FOR_LANES add_to(&bend, l, b[l] / maximum(q[l], REAL_TINY));                      \
-        }                                                                                          \
-        if (PARTS) FOR_LANES                                                                       \
-            {                                                                                      \
-                add_to(&value, l, parts.high[l]);                                                  \
-                value.low[l] += parts.low[l];                                                      \
-            }                                                                                      \
-        s->sum[0] = value, s->sum[1] = slope, s->sum[2] = bend;                                    \
+#define SOFTMAX_DENSE(name, BENDS, PARTS)                                                         \
+    static void name##_dense(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)                 \
+    {                                                                                             \
+        const int bends = BENDS && t->curved, major = t->job->policy == MAJORIZER_H;              \
+        real param[MAX_PARAM], over[LANES], unit[LANES], rest[LANES], top[LANES], log_sum[LANES]; \
+        lane_sum value = { { 0 }, { 0 } }, slope = value, bend = value, parts = value;            \
+        for (int k = 0; k < MAX_PARAM; k++) param[k] = t->param[k];                               \
+        FOR_LANES over[l] = t->over[l], unit[l] = t->unit[l], rest[l] = t->rest[l];               \
+        FOR_LANES top[l] = t->top[l], log_sum[l] = t->log_sum[l];                                 \
+        FOR_STEPS(step, from, to)                                                                 \
+        {                                                                                         \
+            const real *z = step_of(t, t->x, step), *c = step_of(t, t->t, step);                  \
+            const real *e = t->gradient.array + step * LANES;                                     \
+            real *A = t->work + step * LANES;                                                     \
+            real p[LANES], q[LANES], u[LANES], v[LANES], d[LANES], a[LANES], b[LANES];            \
+            FOR_LANES                                                                             \
+            {                                                                                     \
+                p[l] = e[l] * over[l];                                                            \
+                q[l] = e[l] == unit[l] ? rest[l] : R(1.) - p[l];                                  \
+                u[l] = softmax_log(z[l], top[l], log_sum[l]);                                     \
+            }                                                                                     \
+            FOR_LANES                                                                             \
+            {                                                                                     \
+                const in_log k = name##_logits(c[l], p[l], q[l], u[l], param);                    \
+                v[l] = k.value, d[l] = k.difference, a[l] = k.slope, b[l] = k.bend;               \
+            }                                                                                     \
+            FOR_LANES A[l] = a[l];                                                                \
+            FOR_LANES add_to(&value, l, v[l]);                                                    \
+            FOR_LANES add_to(&slope, l, a[l]);                                                    \
+            if (PARTS) FOR_LANES add_to(&parts, l, d[l]);                                         \
+            if (!t->curved) continue;                                                             \
+            real *h = t->hessian.array + step * LANES;                                            \
+            FOR_LANES h[l] = b[l];                                                                \
+            if (!bends) continue;                                                                 \
+            if (major) FOR_LANES add_to(&bend, l, maximum(b[l], R(0.)));                          \
+            else FOR_LANES add_to(&bend, l, b[l] / maximum(q[l], REAL_TINY));                     \
+        }                                                                                         \
+        if (PARTS) FOR_LANES                                                                      \
+            {                                                                                     \
+                add_to(&value, l, parts.high[l]);                                                 \
+                value.low[l] += parts.low[l];                                                     \
+            }                                                                                     \
+        s->sum[0] = value, s->sum[1] = slope, s->sum[2] = bend;                                   \
     }
 #define SOFTMAX_ROW(name, BENDS, PARTS) SOFTMAX_LABEL(name) SOFTMAX_DENSE(name, BENDS, PARTS)
 

@@ -283,17 +283,16 @@ INLINE real vm_power(real x, real s)
 {
     const int subnormal = x < REAL_TINY;
     const log_parts a = log_reduce(subnormal ? x * BY_TYPE(0x1p54, 0x1p25) : x);
-    const real k = unbiased(a.biased) - (subnormal ? BY_TYPE(54., 25.) : R(0.));
+    const real exponent = unbiased(a.biased) - (subnormal ? BY_TYPE(54., 25.) : R(0.));
+    const real k = x == 0 ? BY_TYPE(-1e300, -1e30) : exponent; /* whose multiples are out of range, as they should */
     const real split = s * BY_TYPE(4097., 513.), high = split - (split - s), low = s - high; /* Veltkamp */
     const real magic = R(1.5) * UNIT_SPACING, n = clip((high * k + magic) - magic, BY_TYPE(-1500., -230.), BY_TYPE(1500., 230.));
+    const real part = clip(multiply_add(low, k, high * k - n), R(-1.), R(1.));
     const real log_m = log_assemble(R(0.), a.m - R(1.), R(0.));
-    const exp_parts e = exp_reduce(multiply_add(s, log_m, multiply_add(low, k, high * k - n) * R(0x1.62e42fefa39efp-1)),
-                                   2 * (real)EXPONENT_BIAS + n);
+    const exp_parts e = exp_reduce(multiply_add(s, log_m, part * R(0x1.62e42fefa39efp-1)), 2 * (real)EXPONENT_BIAS + n);
     const real_word half = e.word >> 1;
     const real scale = from_word(half << FRACTION_BITS), other_scale = from_word((e.word - half) << FRACTION_BITS);
-    const real inside = multiply_add(scale, expm1_reduced(e.r), scale) * other_scale;
-    const real at_zero = s > 0 ? R(0.) : s < 0 ? REAL_INFINITY : R(1.);
-    return x == 0 ? at_zero : x == x ? inside : x;
+    return multiply_add(scale, expm1_reduced(e.r), scale) * other_scale + (x - x);
 }
 
 /* 1 + x = 2^k (1 + f) with one rounding in f, and none for k = 0, where f = x:   f = 2^-k x + (2^-k - 1).

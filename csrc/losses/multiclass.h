@@ -57,7 +57,7 @@ PROBABILITY(cross_entropy)
 SOFTMAX(categorical_focal)
 {
     const real gamma = param[0];
-    const real psi = p == 0 ? R(0.) : q == 0 ? R(-1.) : p * u / q;
+    const real ratio = p * u / q, from_0 = p == 0 ? R(0.) : ratio, psi = q == 0 ? R(-1.) : from_0;
     const real power = c * vm_exp(gamma * maximum(vm_log(q), -HUGE_LINEAR));
     return (in_log){
         .value = -coefficient_times(power, u),
@@ -126,15 +126,11 @@ PROBABILITY(poly1_cross_entropy)
  * apart.   A = -t. From probabilities: gradient -t/p, hessian t/p^2. */
 INLINE in_log kl_terms(real t, real p, real log_t, real log_p)
 {
-    const real difference = t - p, r = -difference / t;
+    const real difference = t - p, ratio = -difference / t, distance = log_t - log_p;
+    const real r = t == 0 ? R(0.) : ratio, far = t == 0 ? R(0.) : distance; /* 0 log 0 = 0 */
     const int near = absolute(difference) < R(0.5) * p;
-    return (in_log){
-        .value = t == 0 ? R(0.)
-                 : near ? t * -vm_log1pmx(r)
-                        : t * (log_t - log_p),
-        .difference = near ? difference : R(0.),
-        .slope = -t,
-    };
+    const real close = -vm_log1pmx(r);
+    return (in_log){ .value = t * (near ? close : far), .difference = near ? difference : R(0.), .slope = -t };
 }
 SOFTMAX(kl_divergence) { return (void)q, (void)param, kl_terms(c, p, vm_log(c), u); }
 SOFTMAX(kl_divergence_target) { return (void)q, (void)param, kl_terms(vm_exp(c), p, c, u); }
@@ -146,10 +142,11 @@ typedef struct {
 
 INLINE kl_parts kl_of_probability(real t, real log_t, real f, real eps)
 {
-    const real p = non_negative(maximum(f, eps)), zero = f - f, outside = f < eps ? R(0.) : R(1.);
+    const real p = non_negative(maximum(f, eps)), zero = f - f, inside = f < eps ? R(0.) : R(1.);
     const in_log v = kl_terms(t, p, log_t, vm_log(p));
-    const real gradient = outside == 0 || t == 0 ? zero : -t / p + zero;
-    return (kl_parts){ v.value + zero, v.difference, gradient, outside == 0 || t == 0 ? zero : t / p / p + zero };
+    const real slope = t / p, bend = slope / p;
+    const real gradient = t == 0 ? R(0.) : slope, hessian = t == 0 ? R(0.) : bend;
+    return (kl_parts){ v.value + zero, v.difference, zero - inside * gradient, zero + inside * hessian };
 }
 INLINE kl_parts kl_divergence(real c, real f, const real *param) { return kl_of_probability(c, vm_log(c), f, param[0]); }
 INLINE kl_parts kl_divergence_target(real c, real f, const real *param) { return kl_of_probability(vm_exp(c), c, f, param[0]); }
@@ -157,7 +154,8 @@ INLINE kl_parts kl_divergence_target(real c, real f, const real *param) { return
 INLINE kl_parts kl_of_log(real t, real log_t, real f)
 {
     const in_log v = kl_terms(t, vm_exp(f), log_t, f);
-    return (kl_parts){ f == f ? v.value : f, v.difference, f == f ? -t : f, f == f ? R(0.) : f };
+    const real nan = f == f ? R(0.) : f;
+    return (kl_parts){ v.value + nan, v.difference, nan - t, nan };
 }
 INLINE kl_parts kl_divergence_log(real c, real f, const real *param) { return (void)param, kl_of_log(c, vm_log(c), f); }
 INLINE kl_parts kl_divergence_log_target(real c, real f, const real *param) { return (void)param, kl_of_log(vm_exp(c), c, f); }

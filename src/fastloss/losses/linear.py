@@ -1,10 +1,12 @@
 """The last linear layer of a classifier together with its loss.
 
 Design. Rows are taken in panels, whose logits fill one buffer: matrix product, softmax in place, and the products with
-the gradient while it is in the cache. Within a panel the classes are taken in tiles, so that what is added to the
-gradient of the weights stays in the cache too, and weights of a foreign type or layout are converted tile by tile.
-Height and tile follow from the shapes and the memory budget alone, and sums are taken in the order of the panels: the
-number of threads of the softmax changes no bit.
+the gradient. What is added to the gradient of the weights comes in tiles of classes; weights of a foreign type or
+layout are converted tile by tile. Calls of the matrix product are few and large where they can be: many small ones lose
+their time in the barriers between the threads of the BLAS. These keep running for a while after each product: where the
+softmax is a small part of the work, threads of its own would only wait for a processor. Height and tile follow from the
+shapes and the memory budget alone, and sums are taken in the order of the panels: the number of threads of the softmax
+changes no bit.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from .._inputs import InputsLoss, InputsMethods, accumulator, delivered
 from .._links import SOFTMAX
 from .._parameters import integer, number, numbers, optional
 from .._registry import loss
+from .._threads import get_num_threads
 from .._validation import GRADIENT, VALUE
 from .multiclass import SparseCategoricalCrossEntropy, _is_even
 
@@ -31,8 +34,9 @@ MOST = 64 * 2**20  # bytes of work memory where none are given,
 LEAST = 4 * 2**20  # but not less than this
 SHARE = 3 / 32  # of all logits,
 ROWS = 64  # or this many rows of them: matrix products of fewer are slow
-TILE = 4 * 2**20  # bytes of a tile
-CLASSES_IN_TILE = 64  # at least
+TILE = 8 * 2**20  # bytes of a tile, and at most a quarter of all,
+CLASSES_IN_TILE = 64  # but not fewer classes
+FEATURES_FOR_A_THREAD = 32  # for each thread, from which the softmax costs less than a third of the matrix products
 
 Progress = Callable[[int, int], Any]
 
@@ -75,8 +79,8 @@ class LinearMethods(InputsMethods):
         out : ndarray, optional
             float32 or float64 array of shape (N,) for the result of ``reduction="none"``.
         n_threads : int, optional
-            Threads of the softmax; results do not depend on it. The threads of the matrix products are those of
-            NumPy's BLAS.
+            Threads of the softmax, by default one where the softmax is a small part of the work; results do not
+            depend on it. The threads of the matrix products are those of NumPy's BLAS.
         memory_budget : int, optional
             Bytes for the logits of a panel of rows and the buffers beside it, at least those of one row. By default
             about a tenth of all logits, at least what 64 rows need, at most 64 MiB. More memory means faster matrix
@@ -238,7 +242,7 @@ class Plan(NamedTuple):
         if budget is None:
             budget = min(MOST, max(int(SHARE * n * n_classes * itemsize), ROWS * row, LEAST))
         of_class = max(1, d * itemsize)
-        tile = min(n_classes, max(CLASSES_IN_TILE, min(budget // 8, TILE) // of_class // 64 * 64))
+        tile = min(n_classes, max(CLASSES_IN_TILE, min(budget // 4, TILE) // of_class // 64 * 64))
         most = max(1, (budget - tile * of_class) // row)
         n_panels = max(1, -(-n // most))
         return cls(max(1, -(-n // n_panels)), tile)
@@ -382,6 +386,8 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
         rows, labels, weight, total = self._counted(y, weight, reduction, real)
         n, mean = len(rows), reduction == "mean"
 
+        if n_threads is None and FEATURES_FOR_A_THREAD * get_num_threads() <= x.shape[1]:
+            n_threads = 1
         layer = _Layer(x, w, b, real, Plan.make(n, x.shape[1], len(w), real.itemsize, memory_budget))
         if want & GRADIENT:
             layer.start_gradients(outs[1], 1 / total if mean else 1.0, (y, *layer.inputs))
@@ -443,6 +449,8 @@ class _Layer:
         self.plan = plan
         self.bias = None if b is None else b.astype(real, copy=False)
         self.tiles = [slice(k, min(k + plan.tile, len(w))) for k in range(0, len(w), plan.tile)]
+        self.plain = _is_plain(w, real)
+        self.spans = [slice(0, len(w))] if self.plain else self.tiles
         self.logits = np.empty((plan.height, len(w)), real)
         self.block = np.empty((plan.tile, x.shape[1]), real)
 
@@ -451,10 +459,10 @@ class _Layer:
         x, _, _ = self.inputs
         self.panel = np.ascontiguousarray(x[index], self.logits.dtype)
         z = self.logits[: len(self.panel)]
-        for tile in self.tiles:
-            np.matmul(self.panel, self._weights(tile).T, out=z[:, tile])
-            if self.bias is not None:
-                z[:, tile] += self.bias[tile]
+        for span in self.spans:
+            np.matmul(self.panel, self._weights(span).T, out=z[:, span])
+        if self.bias is not None:
+            z += self.bias
         return z
 
     def start_gradients(self, outs: tuple[Array | None, ...], scale: float, inputs: tuple[Array | None, ...]) -> None:
@@ -470,14 +478,14 @@ class _Layer:
         """Add the gradients of the rows that went forward last, from that in their logits."""
         dx, terms = self.sums[: len(g)], self.terms[: len(g)]
         dx[...] = 0
+        for span in self.spans:
+            dx += np.matmul(g[:, span], self._weights(span), out=terms)
+        self.dx[index] = np.multiply(dx, self.scale, out=dx)
         scaled = self.panel * self.scale
         for tile in self.tiles:
-            part = g[:, tile]
-            dx += np.matmul(part, self._weights(tile), out=terms)
-            self.dw[tile] += np.matmul(part.T, scaled, out=self.block[: part.shape[1]])
-            if self.bias is not None:
-                self.db[tile] += np.add.reduce(part, axis=0, dtype=np.float64)
-        self.dx[index] = np.multiply(dx, self.scale, out=dx)
+            self.dw[tile] += np.matmul(g[:, tile].T, scaled, out=self.block[: tile.stop - tile.start])
+        if self.bias is not None:
+            self.db += np.add.reduce(g, axis=0, dtype=np.float64)
 
     def gradients(self) -> tuple[Array, ...]:
         """The gradients of all panels."""
@@ -485,17 +493,22 @@ class _Layer:
             return self.dx, self.dw
         return self.dx, self.dw, (self.db * float(self.scale)).astype(self.logits.dtype)
 
-    def _weights(self, tile: slice) -> Array:
-        """The weights of a tile as the matrix product takes them, in `block` where they are not so themselves."""
-        w = self.inputs[1][tile]
-        size, (across, along) = w.itemsize, w.strides
-        by_rows = along == size and across >= size * w.shape[1] and across % size == 0
-        by_columns = across == size and along >= size * w.shape[0] and along % size == 0
-        if (by_rows or by_columns) and w.dtype == self.block.dtype and w.flags.aligned:
+    def _weights(self, span: slice) -> Array:
+        """Some of the weights as the matrix product takes them, in `block` where they are not so themselves."""
+        w = self.inputs[1][span]
+        if self.plain:
             return w
         block = self.block[: len(w)]
         block[...] = w
         return block
+
+
+def _is_plain(a: Array, real: Any) -> bool:
+    """Whether the matrix product takes a matrix as it is: one axis contiguous, the other apart."""
+    size, (across, along) = a.itemsize, a.strides
+    by_rows = along == size and across >= size * a.shape[1] and across % size == 0
+    by_columns = across == size and along >= size * a.shape[0] and along % size == 0
+    return a.dtype == real and a.flags.aligned and (by_rows or by_columns)
 
 
 def _total(sums: list[float]) -> float:
