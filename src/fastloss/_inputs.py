@@ -74,11 +74,10 @@ class InputsLoss(InputsMethods, Loss):
         return ()
 
 
-def accumulator(out: Array | None, shape: tuple[int, ...], real: Any, inputs: tuple[Array | None, ...]) -> Array:
-    """Zeros to add a gradient to: `out` itself, unless it is too narrow for the sum or lies in memory of an input."""
-    if out is None or not np.can_cast(real, out.dtype) or any(np.may_share_memory(out, a) for a in inputs):
-        return np.zeros(shape, real)
-    out[...] = 0
+def workspace(out: Array | None, shape: tuple[int, ...], real: Any, inputs: tuple[Array | None, ...]) -> Array:
+    """Where to compute a gradient: `out` itself, if it is a plain array of the type and lies apart from all inputs."""
+    if out is None or out.dtype != real or not out.flags.carray or any(np.may_share_memory(out, a) for a in inputs):
+        return np.empty(shape, real)
     return out
 
 

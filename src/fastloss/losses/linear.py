@@ -1,12 +1,9 @@
 """The last linear layer of a classifier together with its loss.
 
-Design. Rows are taken in panels, whose logits fill one buffer: matrix product, softmax in place, and the products with
-the gradient. What is added to the gradient of the weights comes in tiles of classes; weights of a foreign type or
-layout are converted tile by tile. Calls of the matrix product are few and large where they can be: many small ones lose
-their time in the barriers between the threads of the BLAS. These keep running for a while after each product: where the
-softmax is a small part of the work, threads of its own would only wait for a processor. Height and tile follow from the
-shapes and the memory budget alone, and sums are taken in the order of the panels: the number of threads of the softmax
-changes no bit.
+Design. Rows are taken in panels, whose logits fill one buffer: product with the weights, softmax in place, and the
+products with the gradient. The threads of a BLAS keep running for a while after each product: where the softmax is a
+small part of the work, threads of its own would only wait for a processor. The height of a panel follows from the
+shapes and the memory budget alone, and sums are taken in the order of the panels: the number of threads changes no bit.
 """
 
 from __future__ import annotations
@@ -20,9 +17,10 @@ import numpy as np
 from .. import _validation as check
 from .._base import Array, ArrayLike, Evaluation, Methods
 from .._domains import CLASSES, REAL
-from .._inputs import InputsLoss, InputsMethods, accumulator, delivered
+from .._inputs import InputsLoss, InputsMethods, delivered, workspace
 from .._links import SOFTMAX
 from .._parameters import integer, number, numbers, optional
+from .._products import Products, Tiled, Whole, is_contiguous, is_plain, scipy_gemm
 from .._registry import loss
 from .._threads import get_num_threads
 from .._validation import GRADIENT, VALUE
@@ -35,7 +33,7 @@ LEAST = 4 * 2**20  # but not less than this
 SHARE = 3 / 32  # of all logits,
 ROWS = 64  # or this many rows of them: matrix products of fewer are slow
 TILE = 8 * 2**20  # bytes of a tile, and at most a quarter of all,
-CLASSES_IN_TILE = 64  # but not fewer classes
+ROWS_IN_TILE = 64  # but not fewer rows of the weights
 FEATURES_FOR_A_THREAD = 32  # for each thread, from which the softmax costs less than a third of the matrix products
 
 Progress = Callable[[int, int], Any]
@@ -69,7 +67,8 @@ class LinearMethods(InputsMethods):
             float32, else in float64.
         weights : array_like of shape (V, D)
             The weights W of the layer, one row for each class; of any strides. They are never copied as a whole: what
-            the matrix product cannot take as it is, is converted in small tiles, once or twice for each panel.
+            the matrix product cannot take as it is, is converted in tiles, once or twice for each panel. Contiguous
+            ones (of either order) in the type of the computation are fastest.
         bias : array_like of shape (V,), optional
             The bias b of the layer.
         sample_weight : array_like of shape (N,) or float, optional
@@ -220,9 +219,9 @@ class LinearMethods(InputsMethods):
         Examples
         --------
         >>> import fastloss as fl
-        >>> fl.LinearCrossEntropy().evaluate([0], [[0.0]], [[1.0], [1.0]], outputs=("gradient",))
-        Evaluation(value=None, gradient=(array([[0.]]), array([[-0.],
-               [ 0.]])), hessian=None)
+        >>> fl.LinearCrossEntropy().evaluate([0], [[1.0]], [[1.0], [1.0]], outputs=("gradient",))
+        Evaluation(value=None, gradient=(array([[0.]]), array([[-0.5],
+               [ 0.5]])), hessian=None)
         """
         inputs = y_true, features, weights, bias
         options = {"memory_budget": memory_budget, "progress": progress}
@@ -230,19 +229,19 @@ class LinearMethods(InputsMethods):
 
 
 class Plan(NamedTuple):
-    """Rows in a panel, and classes in a tile."""
+    """Rows in a panel, and rows of the weights in a tile."""
 
     height: int
     tile: int
 
     @classmethod
-    def make(cls, n: int, d: int, n_classes: int, itemsize: int, budget: int | None) -> Plan:
-        """The plan for n rows of d features, of panels that are equally high."""
-        row = (n_classes + 4 * d) * itemsize  # logits, features, scaled features, and two sums for their gradient
+    def make(cls, n: int, d: int, n_classes: int, itemsize: int, budget: int | None, tiled: bool) -> Plan:
+        """The plan for n rows of d features, in panels that are equally high."""
+        row = (n_classes + 4 * d) * itemsize  # logits, features, scaled features, their gradient and a part of it
         if budget is None:
             budget = min(MOST, max(int(SHARE * n * n_classes * itemsize), ROWS * row, LEAST))
         of_class = max(1, d * itemsize)
-        tile = min(n_classes, max(CLASSES_IN_TILE, min(budget // 4, TILE) // of_class // 64 * 64))
+        tile = min(n_classes, max(ROWS_IN_TILE, min(budget // 4, TILE) // of_class // 64 * 64)) if tiled else 0
         most = max(1, (budget - tile * of_class) // row)
         n_panels = max(1, -(-n // most))
         return cls(max(1, -(-n // n_panels)), tile)
@@ -298,8 +297,9 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
     As `torch.nn.functional.cross_entropy` of `torch.nn.functional.linear`, with `weight`, `ignore_index` and
     `label_smoothing`. Gradients have the type of the computation: float32 if features, weights and bias are all
     float32 or shorter, else float64. Their accuracy is that of the dot products, eps times sums of :math:`|x w|`;
-    the softmax adds a few ULP. An `out` that shares memory with an input, or is float32 where the computation is in
-    float64, costs an array of its size.
+    the softmax adds a few ULP. An `out` that is not C-contiguous, is not of the type of the computation or shares
+    memory with an input costs an array of its size. With SciPy installed the matrix products of more than one panel
+    are those of its BLAS, which take less memory and fewer calls; results differ from those without it by rounding.
 
     References
     ----------
@@ -388,12 +388,12 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
 
         if n_threads is None and FEATURES_FOR_A_THREAD * get_num_threads() <= x.shape[1]:
             n_threads = 1
-        layer = _Layer(x, w, b, real, Plan.make(n, x.shape[1], len(w), real.itemsize, memory_budget))
+        layer = _Layer(n, x, w, b, real, memory_budget)
         if want & GRADIENT:
-            layer.start_gradients(outs[1], 1 / total if mean else 1.0, (y, *layer.inputs))
+            layer.start_gradients(outs[1], 1 / total if mean else 1.0, (y, x, w, b))
         values, sums = np.zeros(y.shape if reduction == "none" else 0, real), []
-        for start in range(0, n, layer.plan.height):
-            stop = min(start + layer.plan.height, n)
+        for start in range(0, n, layer.height):
+            stop = min(start + layer.height, n)
             index = slice(start, stop) if n == len(y) else rows[start:stop]
             with np.errstate(all="ignore"):
                 logits = layer.forward(index)
@@ -444,71 +444,56 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
 class _Layer:
     """The logits of a panel of rows at a time, and from their gradient those in features, weights and bias."""
 
-    def __init__(self, x: Array, w: Array, b: Array | None, real: Any, plan: Plan) -> None:
-        self.inputs = x, w, b
-        self.plan = plan
+    def __init__(self, n: int, x: Array, w: Array, b: Array | None, real: Any, budget: int | None) -> None:
+        sizes = n, x.shape[1], len(w), real.itemsize, budget
+        self.height, _ = Plan.make(*sizes, tiled=False)
+        self.products: Products
+        if self.height >= n and is_plain(w, real):
+            self.products = Whole(w)
+        elif is_contiguous(w, real) and (gemm := scipy_gemm(real)):
+            self.products = Whole(w, gemm)
+        else:
+            self.height, tile = Plan.make(*sizes, tiled=True)
+            self.products = Tiled(w, real, tile)
+        self.features = x
         self.bias = None if b is None else b.astype(real, copy=False)
-        self.tiles = [slice(k, min(k + plan.tile, len(w))) for k in range(0, len(w), plan.tile)]
-        self.plain = _is_plain(w, real)
-        self.spans = [slice(0, len(w))] if self.plain else self.tiles
-        self.logits = np.empty((plan.height, len(w)), real)
-        self.block = np.empty((plan.tile, x.shape[1]), real)
+        self.logits = np.empty((self.height, len(w)), real)
 
     def forward(self, index: Any) -> Array:
         """The logits of the rows of an index."""
-        x, _, _ = self.inputs
-        self.panel = np.ascontiguousarray(x[index], self.logits.dtype)
+        self.panel = np.ascontiguousarray(self.features[index], self.logits.dtype)
         z = self.logits[: len(self.panel)]
-        for span in self.spans:
-            np.matmul(self.panel, self._weights(span).T, out=z[:, span])
+        self.products.forward(self.panel, z)
         if self.bias is not None:
             z += self.bias
         return z
 
     def start_gradients(self, outs: tuple[Array | None, ...], scale: float, inputs: tuple[Array | None, ...]) -> None:
-        """Set the gradients, which are to be multiplied by a scale, to 0; keep them apart from the inputs."""
-        x, w, _ = self.inputs
-        real = self.logits.dtype
+        """Prepare the gradients, which are to be multiplied by a scale and kept apart from the inputs."""
+        real, shapes = self.logits.dtype, (self.features.shape, self.products.weights.shape)
         self.scale = real.type(scale)
-        self.dx, self.dw = (accumulator(out, a.shape, real, inputs) for out, a in zip(outs, (x, w), strict=False))
-        self.db = np.zeros(len(w))
-        self.sums, self.terms = np.empty((2, self.plan.height, x.shape[1]), real)
+        self.dx, self.dw = (workspace(out, shape, real, inputs) for out, shape in zip(outs, shapes, strict=False))
+        self.dx[...] = 0  # where a row is left out
+        self.db = np.zeros(len(self.dw))
+        self.dx_panel = np.empty((self.height, self.dx.shape[1]), real)
+        self.begun = False
 
     def backward(self, index: Any, g: Array) -> None:
         """Add the gradients of the rows that went forward last, from that in their logits."""
-        dx, terms = self.sums[: len(g)], self.terms[: len(g)]
-        dx[...] = 0
-        for span in self.spans:
-            dx += np.matmul(g[:, span], self._weights(span), out=terms)
+        dx = self.dx_panel[: len(g)]
+        self.products.backward(g, self.panel * self.scale, dx, self.dw, self.begun)
+        self.begun = True
         self.dx[index] = np.multiply(dx, self.scale, out=dx)
-        scaled = self.panel * self.scale
-        for tile in self.tiles:
-            self.dw[tile] += np.matmul(g[:, tile].T, scaled, out=self.block[: tile.stop - tile.start])
         if self.bias is not None:
             self.db += np.add.reduce(g, axis=0, dtype=np.float64)
 
     def gradients(self) -> tuple[Array, ...]:
         """The gradients of all panels."""
+        if not self.begun:
+            self.dw[...] = 0
         if self.bias is None:
             return self.dx, self.dw
         return self.dx, self.dw, (self.db * float(self.scale)).astype(self.logits.dtype)
-
-    def _weights(self, span: slice) -> Array:
-        """Some of the weights as the matrix product takes them, in `block` where they are not so themselves."""
-        w = self.inputs[1][span]
-        if self.plain:
-            return w
-        block = self.block[: len(w)]
-        block[...] = w
-        return block
-
-
-def _is_plain(a: Array, real: Any) -> bool:
-    """Whether the matrix product takes a matrix as it is: one axis contiguous, the other apart."""
-    size, (across, along) = a.itemsize, a.strides
-    by_rows = along == size and across >= size * a.shape[1] and across % size == 0
-    by_columns = across == size and along >= size * a.shape[0] and along % size == 0
-    return a.dtype == real and a.flags.aligned and (by_rows or by_columns)
 
 
 def _total(sums: list[float]) -> float:
