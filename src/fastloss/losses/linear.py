@@ -1,9 +1,12 @@
 """The last linear layer of a classifier together with its loss.
 
 Design. Rows are taken in panels, whose logits fill one buffer: product with the weights, softmax in place, and the
-products with the gradient. The threads of a BLAS keep running for a while after each product: where the softmax is a
-small part of the work, threads of its own would only wait for a processor. The height of a panel follows from the
-shapes and the memory budget alone, and sums are taken in the order of the panels: the number of threads changes no bit.
+products with the gradient. NumPy's product cannot add to what is there: from the second panel on, the gradient of the
+weights is added to in tiles of their rows, and there is never a second matrix of their size. Threads of a BLAS lose
+their time in the barriers of many small products where processors are shared, so tiles are as large as memory allows;
+and they keep running for a while after each product: where the softmax is a small part of the work, threads of its own
+would only wait for a processor. Height and tile follow from the shapes and the memory budget alone, and sums are taken
+in the order of the panels: the number of threads of the softmax changes no bit.
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ from .._domains import CLASSES, REAL
 from .._inputs import InputsLoss, InputsMethods, delivered, workspace
 from .._links import SOFTMAX
 from .._parameters import integer, number, numbers, optional
-from .._products import Products, Tiled, Whole, is_contiguous, is_plain, scipy_gemm
 from .._registry import loss
 from .._threads import get_num_threads
 from .._validation import GRADIENT, VALUE
@@ -30,9 +32,9 @@ __all__ = ["LinearCrossEntropy"]
 
 MOST = 64 * 2**20  # bytes of work memory where none are given,
 LEAST = 4 * 2**20  # but not less than this
-SHARE = 3 / 32  # of all logits,
+SHARE = 1 / 12  # of all logits,
 ROWS = 64  # or this many rows of them: matrix products of fewer are slow
-TILE = 8 * 2**20  # bytes of a tile, and at most a quarter of all,
+TILE = 8 * 2**20  # bytes of a tile, and at most a fifth of all,
 ROWS_IN_TILE = 64  # but not fewer rows of the weights
 FEATURES_FOR_A_THREAD = 32  # for each thread, from which the softmax costs less than a third of the matrix products
 
@@ -67,8 +69,7 @@ class LinearMethods(InputsMethods):
             float32, else in float64.
         weights : array_like of shape (V, D)
             The weights W of the layer, one row for each class; of any strides. They are never copied as a whole: what
-            the matrix product cannot take as it is, is converted in tiles, once or twice for each panel. Contiguous
-            ones (of either order) in the type of the computation are fastest.
+            the matrix product cannot take as it is, is converted in tiles, once or twice for each panel.
         bias : array_like of shape (V,), optional
             The bias b of the layer.
         sample_weight : array_like of shape (N,) or float, optional
@@ -82,7 +83,7 @@ class LinearMethods(InputsMethods):
             depend on it. The threads of the matrix products are those of NumPy's BLAS.
         memory_budget : int, optional
             Bytes for the logits of a panel of rows and the buffers beside it, at least those of one row. By default
-            about a tenth of all logits, at least what 64 rows need, at most 64 MiB. More memory means faster matrix
+            a twelfth of all logits, at least what 64 rows need, at most 64 MiB. More memory means faster matrix
             products; results for different budgets differ by rounding.
         progress : callable, optional
             Called as ``progress(done, total)`` after each panel, with numbers of rows of positive weight.
@@ -229,19 +230,21 @@ class LinearMethods(InputsMethods):
 
 
 class Plan(NamedTuple):
-    """Rows in a panel, and rows of the weights in a tile."""
+    """Rows in a panel, and rows of the weights in a tile; no tile where all rows are one panel."""
 
     height: int
     tile: int
 
     @classmethod
-    def make(cls, n: int, d: int, n_classes: int, itemsize: int, budget: int | None, tiled: bool) -> Plan:
-        """The plan for n rows of d features, in panels that are equally high."""
+    def make(cls, n: int, d: int, n_classes: int, itemsize: int, budget: int | None, plain: bool = True) -> Plan:
+        """The plan for n rows of d features, in panels that are equally high; `plain` weights need no conversion."""
         row = (n_classes + 4 * d) * itemsize  # logits, features, scaled features, their gradient and a part of it
         if budget is None:
             budget = min(MOST, max(int(SHARE * n * n_classes * itemsize), ROWS * row, LEAST))
+        if plain and n * row <= budget:
+            return cls(max(1, n), 0)
         of_class = max(1, d * itemsize)
-        tile = min(n_classes, max(ROWS_IN_TILE, min(budget // 4, TILE) // of_class // 64 * 64)) if tiled else 0
+        tile = min(n_classes, max(ROWS_IN_TILE, min(budget // 5, TILE) // of_class // 64 * 64))
         most = max(1, (budget - tile * of_class) // row)
         n_panels = max(1, -(-n // most))
         return cls(max(1, -(-n // n_panels)), tile)
@@ -298,8 +301,7 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
     `label_smoothing`. Gradients have the type of the computation: float32 if features, weights and bias are all
     float32 or shorter, else float64. Their accuracy is that of the dot products, eps times sums of :math:`|x w|`;
     the softmax adds a few ULP. An `out` that is not C-contiguous, is not of the type of the computation or shares
-    memory with an input costs an array of its size. With SciPy installed the matrix products of more than one panel
-    are those of its BLAS, which take less memory and fewer calls; results differ from those without it by rounding.
+    memory with an input costs an array of its size.
 
     References
     ----------
@@ -445,32 +447,29 @@ class _Layer:
     """The logits of a panel of rows at a time, and from their gradient those in features, weights and bias."""
 
     def __init__(self, n: int, x: Array, w: Array, b: Array | None, real: Any, budget: int | None) -> None:
-        sizes = n, x.shape[1], len(w), real.itemsize, budget
-        self.height, _ = Plan.make(*sizes, tiled=False)
-        self.products: Products
-        if self.height >= n and is_plain(w, real):
-            self.products = Whole(w)
-        elif is_contiguous(w, real) and (gemm := scipy_gemm(real)):
-            self.products = Whole(w, gemm)
-        else:
-            self.height, tile = Plan.make(*sizes, tiled=True)
-            self.products = Tiled(w, real, tile)
-        self.features = x
+        self.features, self.weights = x, w
         self.bias = None if b is None else b.astype(real, copy=False)
+        self.plain = _is_plain(w, real)
+        self.height, tile = Plan.make(n, x.shape[1], len(w), real.itemsize, budget, self.plain)
+        whole = [slice(0, len(w))]
+        self.tiles = [slice(k, min(k + tile, len(w))) for k in range(0, len(w), tile)] if tile else whole
+        self.spans = whole if self.plain else self.tiles
         self.logits = np.empty((self.height, len(w)), real)
+        self.block = np.empty((tile, x.shape[1]), real)
 
     def forward(self, index: Any) -> Array:
         """The logits of the rows of an index."""
         self.panel = np.ascontiguousarray(self.features[index], self.logits.dtype)
         z = self.logits[: len(self.panel)]
-        self.products.forward(self.panel, z)
+        for span in self.spans:
+            np.matmul(self.panel, self._weights(span).T, out=z[:, span])
         if self.bias is not None:
             z += self.bias
         return z
 
     def start_gradients(self, outs: tuple[Array | None, ...], scale: float, inputs: tuple[Array | None, ...]) -> None:
         """Prepare the gradients, which are to be multiplied by a scale and kept apart from the inputs."""
-        real, shapes = self.logits.dtype, (self.features.shape, self.products.weights.shape)
+        real, shapes = self.logits.dtype, (self.features.shape, self.weights.shape)
         self.scale = real.type(scale)
         self.dx, self.dw = (workspace(out, shape, real, inputs) for out, shape in zip(outs, shapes, strict=False))
         self.dx[...] = 0  # where a row is left out
@@ -481,9 +480,17 @@ class _Layer:
     def backward(self, index: Any, g: Array) -> None:
         """Add the gradients of the rows that went forward last, from that in their logits."""
         dx = self.dx_panel[: len(g)]
-        self.products.backward(g, self.panel * self.scale, dx, self.dw, self.begun)
-        self.begun = True
+        dx[...] = 0
+        for span in self.spans:
+            dx += g[:, span] @ self._weights(span)
         self.dx[index] = np.multiply(dx, self.scale, out=dx)
+        scaled = self.panel * self.scale
+        for tile in self.tiles:
+            if self.begun:
+                self.dw[tile] += np.matmul(g[:, tile].T, scaled, out=self.block[: tile.stop - tile.start])
+            else:
+                np.matmul(g[:, tile].T, scaled, out=self.dw[tile])
+        self.begun = True
         if self.bias is not None:
             self.db += np.add.reduce(g, axis=0, dtype=np.float64)
 
@@ -494,6 +501,23 @@ class _Layer:
         if self.bias is None:
             return self.dx, self.dw
         return self.dx, self.dw, (self.db * float(self.scale)).astype(self.logits.dtype)
+
+    def _weights(self, span: slice) -> Array:
+        """Some of the weights as the product takes them, in `block` where they are not so themselves."""
+        rows = self.weights[span]
+        if self.plain:
+            return rows
+        block = self.block[: len(rows)]
+        block[...] = rows
+        return block
+
+
+def _is_plain(a: Array, real: Any) -> bool:
+    """Whether NumPy's product takes a matrix as it is: one axis contiguous, the other apart."""
+    size, (across, along) = a.itemsize, a.strides
+    by_rows = along == size and across >= size * a.shape[1] and across % size == 0
+    by_columns = across == size and along >= size * a.shape[0] and along % size == 0
+    return a.dtype == real and a.flags.aligned and (by_rows or by_columns)
 
 
 def _total(sums: list[float]) -> float:
