@@ -6,11 +6,7 @@
 #include "rows.h"
 
 /* What a row that is NaN somewhere shares with its classes that are not. */
-INLINE void poison(tile *t, int l)
-{
-    const real poison = t->value[l] != t->value[l] ? REAL_NAN : R(1.);
-    t->gradient.factor[l] = t->hessian.factor[l] = poison;
-}
+INLINE void poison(tile *t, int l) { broadcast_outputs(t, l, t->value[l] != t->value[l] ? REAL_NAN : R(1.)); }
 
 static void close_terms(tile *t, const lane_sums *s)
 {

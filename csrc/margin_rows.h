@@ -5,8 +5,6 @@
 #include "rows.h"
 #include "vmath.h"
 
-INLINE void broadcast_outputs(tile *t, int l, real factor) { t->gradient.factor[l] = t->hessian.factor[l] = factor; }
-
 /* ---- NegativeLogLikelihood   -c f_y ---------------------------------------------------------------------------------- */
 
 static void nothing(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s) { (void)t, (void)from, (void)to, (void)s; }
@@ -191,15 +189,6 @@ static void quantiles(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
         }
     }
     s->sum[0] = value;
-}
-
-static void quantiles_close(tile *t, const lane_sums *s)
-{
-    FOR_LANES
-    {
-        t->value[l] = total_of(&s->sum[0], l);
-        broadcast_outputs(t, l, t->value[l] == t->value[l] ? R(1.) : REAL_NAN);
-    }
 }
 
 /* ---- CosineSimilarity   -cos(y, f);   gradient -(u_y - cos u_f) / |f|. Rows are divided by their largest entry first. - */

@@ -9,8 +9,6 @@
 
 extern const kernels SYMBOL(kernel_table)[];
 
-#define REAL_MAX BY_TYPE(1.7976931348623157e308, 3.4028234663852886e38)
-
 /* ---- where an element lies ------------------------------------------------------------------------------------------- */
 
 /* Calls BODY for runs along the last axis: `run` samples from sample `done` of the block on, the first at `at`. */
@@ -86,15 +84,6 @@ static int check_weights(ptrdiff_t n, const real *w)
 }
 
 /* ---- store ----------------------------------------------------------------------------------------------------------- */
-
-/* x scale past the cache: ordinary stores up to a line of 64 bytes, whole vectors after it. */
-static void stream_scaled(ptrdiff_t n, const real *x, real scale, real *to)
-{
-    ptrdiff_t i = 0;
-    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = x[i] * scale;
-    for (; i + STEP <= n; i += STEP) stream(to + i, vector_at(x + i) * scale);
-    for (; i < n; i++) to[i] = x[i] * scale;
-}
 
 /* x := w x scale, where a weight of 0 gives 0 whatever x is; then the floor. */
 static void weigh(ptrdiff_t n, const real *x, const real *w, real scale, real floor, real *to)

@@ -24,6 +24,7 @@ typedef int64_t real_bits;
 
 #define REAL_INFINITY BUILTIN(inf)()
 #define REAL_NAN BUILTIN(nan)("")
+#define REAL_MAX BY_TYPE(1.7976931348623157e308, 3.4028234663852886e38)
 #define REAL_TINY BY_TYPE(2.2250738585072014e-308, 1.17549435e-38) /* the smallest normal number */
 
 /* Bounds for a factor that grows while another one fades, so that their product has its limit instead of inf * 0:

@@ -25,8 +25,7 @@ typedef struct {
     int unit_range;        /* finite predictions outside [0, 1] are an error                                            */
     int policy;            /* the curvature to compute: EXACT_H, MAJORIZER_H or FISHER_H                                */
     double hessian_factor; /* beside the scale                                                                          */
-    double pad, y_pad;     /* predictions and targets of the classes beyond the last: they must not matter              */
-    int pad_with_target;   /* the predictions there are the target, for VALUE_ROWS                                      */
+    double pad, y_pad; /* predictions and targets of the classes beyond the last, which must not matter; VALUE_ROWS: the target */
 } row_job;
 
 /* Runs the samples of block `index`; `scratch` is for one thread. */

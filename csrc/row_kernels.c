@@ -36,7 +36,7 @@
 #define PHASES_ENTRY(name) { .label = { { nothing, name, 0 } } },
 #define PHASES_HINGE(close) { .label = { { hinge_top, close, TOPS | COUNTS }, { hinge_winner, hinge_other, TOPS } } },
 #define PHASES_MARGINS(pass) { .label = { { pass, margins_close, THREE_SUMS } } },
-#define PHASES_QUANTILES(name) { .dense = { { quantiles, quantiles_close, ONE_SUM } } },
+#define PHASES_QUANTILES(name) { .dense = { { quantiles, close_terms, ONE_SUM } } },
 #define PHASES_ANGLE(name)                                     \
     { .dense = { { angle_tops, angle_scales, TOPS | SECONDS }, \
                  { angle_products, angle_close, THREE_SUMS },  \

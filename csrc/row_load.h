@@ -6,8 +6,6 @@
 #include "rows.h"
 #include "transpose.h"
 
-#define REAL_MAX BY_TYPE(1.7976931348623157e308, 3.4028234663852886e38)
-
 enum { REAL_TYPE = sizeof(real) == sizeof(float) ? FLOAT32 : FLOAT64 };
 
 /* ---- where a sample lies --------------------------------------------------------------------------------------------- */
@@ -50,7 +48,6 @@ static void load_column(const row_job *j, int operand_index, ptrdiff_t first, in
 
 static ptrdiff_t label_at(const operand *op, const char *at)
 {
-    int64_t i = 0;
     char bytes[sizeof(long double)];
     double x;
     static const int sizes[] = { 4, 8, 2, sizeof(long double), 1, 2, 4, 8, 1, 2, 4, 8 };
@@ -62,8 +59,7 @@ static ptrdiff_t label_at(const operand *op, const char *at)
     {                                     \
         type value;                       \
         memcpy(&value, at, sizeof value); \
-        i = (int64_t)value;               \
-        return (ptrdiff_t)i;              \
+        return (ptrdiff_t)value;          \
     }
 #define AS_REAL(type, convert)            \
     {                                     \
@@ -80,7 +76,11 @@ static ptrdiff_t label_at(const operand *op, const char *at)
     case UINT8: AS(uint8_t)
     case UINT16: AS(uint16_t)
     case UINT32: AS(uint32_t)
-    case UINT64: memcpy(&i, at, sizeof i); return i < 0 ? NOT_A_LABEL : (ptrdiff_t)i;
+    case UINT64: {
+        uint64_t value;
+        memcpy(&value, at, sizeof value);
+        return value > INT64_MAX ? NOT_A_LABEL : (ptrdiff_t)value;
+    }
     case FLOAT32: AS_REAL(float, )
     case FLOAT64: AS_REAL(double, )
     case FLOAT16: AS_REAL(uint16_t, from_half)
@@ -177,8 +177,9 @@ static void load(tile *t, int tiles, int operand_index, real pad)
             load_across(j, operand_index, t[i].first, t[i].samples, predictions ? t[i].x_scratch : t[i].t_scratch);
     for (int i = 0; i < tiles; i++) {
         real *scratch = predictions ? t[i].x_scratch : t[i].t_scratch;
-        const row_array a = j->across ? (row_array){ scratch, scratch }
-                                      : load_along(j, operand_index, t[i].first, scratch, j->pad_with_target ? t[i].y[0] : pad);
+        const row_array a = j->across
+                                ? (row_array){ scratch, scratch }
+                                : load_along(j, operand_index, t[i].first, scratch, j->form == VALUE_ROWS ? t[i].y[0] : pad);
         if (predictions) t[i].x = a;
         else t[i].t = a;
     }

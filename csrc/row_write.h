@@ -40,7 +40,7 @@ static void scatter_side_by_side(const tile *t, int tiles, int operand_index)
         }
 }
 
-/* Steps of an output: factor x array + a constant, 0 in samples of weight 0; then the floor. */
+/* A step of an output: factor x array, 0 where the factor is; then the floor. */
 INLINE void finish_step(const real *x, const real *factor, const real *floor, int magnitudes, real *to)
 {
     FOR_LANES
@@ -58,15 +58,6 @@ static void write_entries(const tile *t, const real *at, const real *weight, con
     finish_step(at, weight, floor, magnitudes, entry);
     for (int l = 0; l < t->samples; l++)
         if (k[l] >= k_from && k[l] < k_to) target[offset_of(t, k[l], l)] = entry[l];
-}
-
-/* Like memcpy, past the cache. */
-static void stream_copy(real *to, const real *from, ptrdiff_t n)
-{
-    ptrdiff_t i = 0;
-    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = from[i];
-    for (; i + STEP <= n; i += STEP) stream(to + i, vector_at(from + i));
-    for (; i < n; i++) to[i] = from[i];
 }
 
 /* Results of the steps [from, to): in their place, or finished in scratch, which is then to be scattered. */
@@ -109,7 +100,7 @@ static int finish_output(tile *t, int operand_index, ptrdiff_t from, ptrdiff_t t
     if (o->has_label && !unit) write_entries(t, o->at_label, weight, floor, magnitudes, t->label, k_from, k_to, target);
     if (in_place) return 0;
     if (j->lead.stream && !j->across && op->type == REAL_TYPE && j->class_stride[operand_index] == sizeof(real)) {
-        stream_copy((real *)address_of(j, operand_index, t->first) + k_from, staging + k_from, k_to - k_from);
+        stream_scaled(k_to - k_from, staging + k_from, 1, (real *)address_of(j, operand_index, t->first) + k_from);
         return 0;
     }
     return 1;

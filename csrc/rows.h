@@ -123,6 +123,9 @@ INLINE real total_of(const lane_sum *sum, int l)
     return absolute(low) < REAL_INFINITY ? high + low : high;
 }
 
+/* One factor for all classes of a sample, in both outputs: 1, or NaN where a NaN spoils the row. */
+INLINE void broadcast_outputs(tile *t, int l, real factor) { t->gradient.factor[l] = t->hessian.factor[l] = factor; }
+
 extern const row_kernel SYMBOL(row_table)[];
 
 #endif

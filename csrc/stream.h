@@ -35,4 +35,13 @@ INLINE void stream(real *to, vector x)
 #endif
 }
 
+/* x scale past the cache: ordinary stores up to a line of 64 bytes, whole vectors after it. */
+static void stream_scaled(ptrdiff_t n, const real *x, real scale, real *to)
+{
+    ptrdiff_t i = 0;
+    for (; i < n && ((uintptr_t)(to + i) & 63); i++) to[i] = x[i] * scale;
+    for (; i + STEP <= n; i += STEP) stream(to + i, vector_at(x + i) * scale);
+    for (; i < n; i++) to[i] = x[i] * scale;
+}
+
 #endif

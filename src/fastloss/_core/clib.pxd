@@ -41,7 +41,7 @@ cdef extern from "row_job.h" nogil:
         Py_ssize_t classes, rows, vector_size, ignore_index
         Py_ssize_t class_stride[9]
         int native[9]
-        int across, group, has_ignore_index, counted, unit_range, policy, pad_with_target
+        int across, group, has_ignore_index, counted, unit_range, policy
         target_form form
         double smoothing, hessian_factor, pad, y_pad
         const void *vector

@@ -11,3 +11,4 @@ cdef bint clashes(cnp.ndarray out, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) 
 cdef bint same_shape(cnp.ndarray a, cnp.ndarray b, int ndim) noexcept
 cdef int take_outputs(int arrays, int type_, cnp.ndarray like_value, cnp.ndarray y, cnp.ndarray f, cnp.ndarray w, out,
                       list results, list targets) except -2
+cdef object hand_over(int want, list results, list targets)

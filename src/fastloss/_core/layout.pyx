@@ -228,3 +228,18 @@ cdef int take_outputs(int arrays, int type_, cnp.ndarray like_value, cnp.ndarray
                 aliased = 1
         targets[k] = target
     return aliased
+
+
+cdef object hand_over(int want, list results, list targets):
+    """The wanted results, one object or a tuple in the order value, gradient, hessian, with what stood in copied."""
+    cdef int k
+    for k in range(3):
+        if targets[k] is not results[k] and targets[k] is not None:
+            np.copyto(results[k], targets[k])
+    if want == WANT_VALUE | WANT_GRADIENT:
+        return results[0], results[1]
+    if want == WANT_GRADIENT | WANT_HESSIAN:
+        return results[1], results[2]
+    if want == WANT_VALUE | WANT_HESSIAN:
+        return results[0], results[2]
+    return tuple(results) if want == WANT_VALUE | WANT_GRADIENT | WANT_HESSIAN else results[want >> 1]

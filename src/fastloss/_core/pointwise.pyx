@@ -14,7 +14,7 @@ from libc.math cimport NAN
 from libc.stdlib cimport free, malloc
 
 from fastloss._core.clib cimport *
-from fastloss._core.layout cimport choose_axes, describe, match, take_outputs
+from fastloss._core.layout cimport choose_axes, describe, hand_over, match, take_outputs
 from fastloss._core.machine cimport cache_size, kernels, pointwise_losses, threads_for
 from fastloss._core.partials cimport fold, settle, total, violated
 
@@ -88,7 +88,7 @@ cdef class Kernel:
         """Value, gradient and hessian as `want` says, in this order: one object, or a tuple of them."""
         cdef job j
         cdef total sums
-        cdef int type_, threads = 1, aliased, k
+        cdef int type_, threads = 1, aliased
         cdef bint mean = reduction == "mean", per_sample = reduction == "none"
         if not (mean or per_sample or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
             return UNREADY
@@ -127,16 +127,7 @@ cdef class Kernel:
 
         if want & WANT_VALUE and not per_sample:
             results[0] = sums.value / sums.weight if mean else sums.value
-        for k in range(3):
-            if targets[k] is not results[k] and targets[k] is not None:
-                np.copyto(results[k], targets[k])
-        if want == WANT_VALUE | WANT_GRADIENT:
-            return results[0], results[1]
-        if want == WANT_GRADIENT | WANT_HESSIAN:
-            return results[1], results[2]
-        if want == WANT_VALUE | WANT_HESSIAN:
-            return results[0], results[2]
-        return tuple(results) if want == WANT_VALUE | WANT_GRADIENT | WANT_HESSIAN else results[want >> 1]
+        return hand_over(want, results, targets)
 
     cdef bint set_inputs(self, job *j, int want, int curvature, double min_hessian, int type_,
                          cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) noexcept:

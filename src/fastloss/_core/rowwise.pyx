@@ -14,7 +14,7 @@ from libc.math cimport INFINITY, NAN
 from libc.stdlib cimport free, malloc
 
 from fastloss._core.clib cimport *
-from fastloss._core.layout cimport choose_axes, describe, same_shape, take_outputs
+from fastloss._core.layout cimport choose_axes, describe, hand_over, same_shape, take_outputs
 from fastloss._core.machine cimport cache_size, kernels, row_losses, threads_for
 from fastloss._core.partials cimport fold, settle, total, violated
 
@@ -84,14 +84,13 @@ cdef class RowKernel:
         # What the classes that pad a row must hold in order not to matter.
         self.base.pad = 0.0 if f_unit or "log" in name.split("_") or targets == "vectors" else -INFINITY
         self.base.y_pad = -INFINITY if name.endswith("_target") else 0.0
-        self.base.pad_with_target = targets == "values"
 
     def __call__(self, int want, y_true, y_pred, sample_weight=None, reduction="mean", out=None, n_threads=None,
                  int curvature=0, double min_hessian=NAN):
         """Value, gradient and hessian as `want` says, in this order: one object, or a tuple of them."""
         cdef row_job j = self.base
         cdef total sums
-        cdef int type_, threads, aliased, k, ndim
+        cdef int type_, threads, aliased, ndim
         cdef bint mean = reduction == "mean", per_sample = reduction == "none"
         if not (mean or per_sample or reduction == "sum") or not self.match(&j, y_true, y_pred, sample_weight):
             return UNREADY
@@ -135,11 +134,7 @@ cdef class RowKernel:
 
         if want & WANT_VALUE and not per_sample:
             results[0] = sums.value / sums.weight if mean else sums.value
-        for k in range(3):
-            if targets[k] is not results[k] and targets[k] is not None:
-                np.copyto(results[k], targets[k])
-        wanted = tuple(results[k] for k in range(3) if want >> k & 1)
-        return wanted if len(wanted) > 1 else wanted[0]
+        return hand_over(want, results, targets)
 
     cdef bint match(self, row_job *j, y_true, y_pred, sample_weight) noexcept:
         """Plain arrays whose shapes go together; sets the form of the targets and the number of classes."""

@@ -8,16 +8,15 @@ kernels with and what the benchmarks call the baseline. The functions are comple
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from .. import _validation as check
 from .._base import Array, ArrayLike, Methods, PointwiseLoss
-from .._core.pointwise import CURVATURES
 from .._domains import Interval
 from .._validation import GRADIENT, HESSIAN, VALUE
+from ._methods import ReferenceOf, curvature, evaluated
 from ._rows import RowReference, row_terms
 from ._support import RowTerms, Terms, delivered, weighted
 
@@ -32,18 +31,13 @@ def terms(loss: PointwiseLoss, y: Array, f: Array) -> Terms:
             return given
         value, gradient, hessian = given
         return Terms(lambda: value, lambda: gradient, lambda: hessian)
-    module = import_module(f".{loss.info.family}", __name__)
-    return getattr(module, loss.info.name)(y, f, **loss._parameters())  # type: ignore[no-any-return]
+    return evaluated(loss, y, f)  # type: ignore[no-any-return]
 
 
-class Reference(Methods):
+class Reference(ReferenceOf, Methods):
     """A loss in pure NumPy."""
 
-    def __init__(self, loss: PointwiseLoss) -> None:
-        self.loss = loss
-
-    def __repr__(self) -> str:
-        return f"{self.loss!r}.reference"
+    loss: PointwiseLoss
 
     def _evaluate(
         self,
@@ -63,7 +57,9 @@ class Reference(Methods):
         y, f = y.astype(real, copy=False), f.astype(real, copy=False)
         w = None if w is None else w.astype(real, copy=False)
         self._check_domains(y, f, w)
-        policy, floor = check.curvature(loss, hessian) if want & HESSIAN else 0, check.floor(min_hessian)
+        if want & HESSIAN:
+            check.curvature(loss, hessian)
+        floor = check.floor(min_hessian)
 
         with np.errstate(all="ignore"):
             t = terms(loss, y, f)
@@ -75,7 +71,7 @@ class Reference(Methods):
             scale = 1.0 / total if reduction == "mean" else 1.0
             for bit in (GRADIENT, HESSIAN):
                 if want & bit:
-                    term = self._gradient(t, f) if bit == GRADIENT else self._curvature(t, f, CURVATURES[policy])
+                    term = np.broadcast_to(t.gradient(), f.shape) if bit == GRADIENT else curvature(loss, t, f, hessian)
                     per_term = w if w is None or loss.n_predictions == 1 else w[..., None]
                     results.append(weighted(term, per_term, scale, floor if bit == HESSIAN else math.nan))
         if want & VALUE and reduction != "none":
@@ -90,17 +86,3 @@ class Reference(Methods):
             check.check_labels("y_pred", column[np.isfinite(column)], domain)
         if w is not None:
             check.check_labels("sample_weight", w, Interval(0.0))
-
-    @staticmethod
-    def _gradient(t: Terms, f: Array) -> Array:
-        return np.broadcast_to(t.gradient(), f.shape)
-
-    def _curvature(self, t: Terms, f: Array, policy: str) -> Array:
-        if policy == "unit":
-            return np.ones_like(f)
-        if policy == "absolute_gradient":
-            return np.abs(self._gradient(t, f))
-        term = {"exact": t.hessian, "majorizer": t.majorizer, "fisher": t.fisher}[policy]
-        if term is None:
-            raise ValueError(f"the reference of {self.loss!r} has no {policy}")
-        return np.broadcast_to(term(), f.shape)

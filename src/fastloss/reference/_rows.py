@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .. import _validation as check
 from .._base import Array, ArrayLike, Methods
 from .._validation import GRADIENT, HESSIAN, VALUE
+from ._methods import ReferenceOf, curvature, evaluated
 from ._support import RowTerms, delivered, weighted
 
 if TYPE_CHECKING:
@@ -18,18 +18,13 @@ if TYPE_CHECKING:
 
 def row_terms(loss: RowLoss, y: Array, f: Array) -> RowTerms:
     """The lazily computed terms of every row of `f`; `y` holds labels as integers, rows, or a number for each row."""
-    module = import_module(f".{loss.info.family}", __package__)
-    return getattr(module, loss.info.name)(y, f, **loss._parameters())  # type: ignore[no-any-return]
+    return evaluated(loss, y, f)  # type: ignore[no-any-return]
 
 
-class RowReference(Methods):
+class RowReference(ReferenceOf, Methods):
     """A loss of rows of predictions in pure NumPy."""
 
-    def __init__(self, loss: RowLoss) -> None:
-        self.loss = loss
-
-    def __repr__(self) -> str:
-        return f"{self.loss!r}.reference"
+    loss: RowLoss
 
     def _evaluate(
         self,
@@ -74,16 +69,6 @@ class RowReference(Methods):
             if want & GRADIENT:
                 results.append(weighted(t.gradient().astype(real), w[..., None], scale))
             if want & HESSIAN:
-                curvature = np.broadcast_to(self._curvature(t, f, hessian), f.shape).astype(real)
-                results.append(weighted(curvature, w[..., None], scale, floor))
+                term = curvature(loss, t, f, hessian).astype(real)
+                results.append(weighted(term, w[..., None], scale, floor))
         return delivered(results, out)
-
-    def _curvature(self, t: RowTerms, f: Array, policy: str) -> Array:
-        if policy == "unit":
-            return np.ones_like(f)
-        if policy == "absolute_gradient":
-            return np.asarray(np.abs(t.gradient()))
-        term = {"exact": t.hessian, "majorizer": t.majorizer, "fisher": t.fisher, "scaled": t.scaled}[policy]
-        if term is None:
-            raise ValueError(f"the reference of {self.loss!r} has no {policy}")
-        return np.asarray(term())

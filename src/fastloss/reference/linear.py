@@ -10,6 +10,7 @@ from .. import _validation as check
 from .._inputs import delivered
 from .._validation import GRADIENT, VALUE
 from ..losses.linear import LinearMethods
+from ._methods import ReferenceOf
 from ._rows import RowReference
 from ._support import Array, RowTerms
 from .multiclass import sparse_categorical_cross_entropy
@@ -28,14 +29,10 @@ def linear_cross_entropy(y: Array, x: Array, w: Array, b: Array | None = None, *
     return sparse_categorical_cross_entropy(y, logits(x, w, b), from_logits=True, eps=0.0, **parameters)
 
 
-class LinearReference(LinearMethods):
+class LinearReference(ReferenceOf, LinearMethods):
     """A linear layer under the cross-entropy in pure NumPy."""
 
-    def __init__(self, loss: LinearCrossEntropy) -> None:
-        self.loss = loss
-
-    def __repr__(self) -> str:
-        return f"{self.loss!r}.reference"
+    loss: LinearCrossEntropy
 
     def _evaluate(  # type: ignore[override]
         self,
