@@ -1,10 +1,13 @@
-"""The objective that gradient boosters call, the same for all of their Python interfaces.
+"""The objective and the metric that gradient boosters call, the same for all of their Python interfaces.
 
-Design. An object rather than a closure, so that estimators that hold it can be pickled, cloned and sent to workers.
+Design. Objects rather than closures, so that estimators that hold them can be pickled, cloned and sent to workers.
 Pure Python, because boosters inspect the signature of `__call__`: LightGBM counts its positional parameters, XGBoost
 looks for the name `sample_weight`. No floor under the hessian unless asked for: the default curvature is never
 negative, both libraries guard their divisions, and a floor that matters would have to know the units of the loss and of
 the weights.
+
+Results are float32 in the memory order of the scores: rows of K scores for XGBoost, columns for LightGBM; any other
+type or order would be copied there.
 """
 
 from __future__ import annotations
@@ -49,35 +52,31 @@ class Objective:
         ----------
         y_true : array_like of shape (n,)
             Labels, checked against the domain of the loss.
-        y_pred : array_like of shape (n,)
-            Raw scores; never written into.
+        y_pred : array_like of shape (n,) or (n, K)
+            Raw scores, K for each row where the loss has several predictions; never written into.
         sample_weight : array_like of shape (n,), optional
             Weights >= 0; None or an empty array for none.
 
         Returns
         -------
-        gradient, hessian : ndarray of shape (n,), float32
-            New arrays, multiplied by the weights.
+        gradient, hessian : ndarray of the shape of `y_pred`, float32
+            New arrays in the memory order of `y_pred`, multiplied by the weights.
 
         Raises
         ------
         TypeError
             If an argument is not a real array on the CPU.
         ValueError
-            If there is more than one score for each row, or a label or weight is outside its domain.
+            If the number of scores for each row does not fit the loss, or a label or weight is outside its domain.
         """
         if hasattr(y_pred, "get_label"):
             raise TypeError("y_pred must be an array of scores: the native interface of the booster takes `.native`")
-        scores = check.as_array("y_pred", y_pred)
-        if scores.ndim != 1:
-            raise ValueError(f"y_pred must hold one score for each row, shape (n,), got {scores.shape}")
-        if sample_weight is not None and np.size(sample_weight) == 0:
-            sample_weight = None
-        result = np.empty(scores.shape, np.float32), np.empty(scores.shape, np.float32)
+        scores = _scores(self.loss, y_pred)
+        result = np.empty_like(scores, np.float32), np.empty_like(scores, np.float32)
         return self.loss.gradient_and_hessian(
             y_true,
             scores,
-            sample_weight,
+            _weights(sample_weight),
             reduction="sum",
             out=result,
             hessian=self.hessian,
@@ -89,28 +88,89 @@ class Objective:
 
         Parameters
         ----------
-        preds : ndarray of shape (n,)
+        preds : ndarray of shape (n,) or (n, K)
             Raw scores; never written into.
         data : xgboost.DMatrix or lightgbm.Dataset
             Gives labels and weights.
 
         Returns
         -------
-        gradient, hessian : ndarray of shape (n,), float32
+        gradient, hessian : ndarray of the shape of `preds`, float32
             As for the call of the object.
         """
         return self(data.get_label(), preds, data.get_weight())
 
 
+@dataclass(frozen=True)
+class Metric:
+    """The weighted mean of a loss as an evaluation metric of a booster; smaller is better.
+
+    Made by the `metric` function of an adapter. Immutable, compared by value, picklable, without state.
+
+    Attributes
+    ----------
+    loss : Loss
+        The loss on the scale of the predictions that the booster hands over.
+    name : str
+        What the booster calls it.
+    """
+
+    loss: Loss
+    name: str
+
+    @property
+    def __name__(self) -> str:
+        """The name, where a booster asks for that of a function."""
+        return self.name
+
+    def mean(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the weighted mean of the loss.
+
+        Parameters
+        ----------
+        y_true : array_like of shape (n,)
+            Labels.
+        y_pred : array_like of shape (n,) or (n, K)
+            Predictions of the booster; never written into.
+        sample_weight : array_like of shape (n,), optional
+            Weights >= 0; None or an empty array for none.
+
+        Returns
+        -------
+        float
+        """
+        return float(self.loss(y_true, _scores(self.loss, y_pred), _weights(sample_weight)))
+
+
+def _scores(loss: Loss, y_pred: ArrayLike) -> Array:
+    """The predictions of a booster, one or several for each row."""
+    scores = check.as_array("y_pred", y_pred)
+    if scores.ndim != (1 if loss.n_predictions == 1 else 2):
+        k = loss.n_predictions or "K"
+        expected = "one score for each row, shape (n,)" if k == 1 else f"{k} scores for each row, shape (n, {k})"
+        raise ValueError(f"y_pred must hold {expected}, for {loss!r}, got the shape {scores.shape}")
+    return scores
+
+
+def _weights(sample_weight: ArrayLike | None) -> ArrayLike | None:
+    return None if sample_weight is None or np.size(sample_weight) == 0 else sample_weight
+
+
+def make_metric(loss: Any, name: str | None, raw: bool) -> tuple[Loss, str]:
+    """Check the arguments of the adapters' `metric`; the loss on the scale of what the booster hands over."""
+    loss = get(loss)
+    if name is not None and (not isinstance(name, str) or not name):
+        raise ValueError(f"name must be a text that is not empty, or None, got {name!r}")
+    raw = check.flag("raw", raw)
+    return (loss.on_raw() if raw else loss), name or loss.info.name
+
+
 def make_objective(loss: Any, hessian: str | None, min_hessian: float | None) -> Objective:
     """Check the arguments of the adapters' `objective` and move the loss to the raw scale."""
     loss = get(loss)
-    if loss.n_predictions != 1:
-        raise ValueError(
-            f"loss must have one prediction for each row, got {loss!r}, which has {loss.n_predictions or 'several'}: "
-            "boosters with several outputs are not supported yet"
-        )
     raw = loss.on_raw()
+    if not raw.hessian_policies:
+        raise ValueError(f"loss must have a hessian to be boosted, got {loss!r}")
     hessian = raw.default_hessian if hessian is None else hessian
     check.curvature(raw, hessian)
     check.floor(min_hessian)

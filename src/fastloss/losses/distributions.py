@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from abc import abstractmethod
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .._base import Array, PointwiseLoss
+from .._base import Array, ArrayLike, PointwiseLoss
 from .._domains import NON_NEGATIVE, REAL
 from .._init_score import LARGEST_LOGIT, limited_log, mean, quantile, root
 from .._links import IDENTITY_LOG, LOG_LOG
+from .._optional import require
 from .._parameters import flag, number
 from .._registry import loss
+from .._validation import as_array
 
 __all__ = ["GaussianCRPS", "GaussianNLL", "LaplaceNLL", "NegativeBinomialNLL", "StudentTNLL"]
 
@@ -48,6 +51,43 @@ class _DistributionLoss(PointwiseLoss):
 
     def _scaled(self, name: str) -> str:
         return f"{name}_log" if self._is_raw else name
+
+    def distribution(self, y_pred: ArrayLike) -> Any:
+        """Return the predictions as a distribution of SciPy, which must be installed.
+
+        Parameters
+        ----------
+        y_pred : array_like
+            Predictions of shape S + (2,), on the scale of this object.
+
+        Returns
+        -------
+        scipy.stats distribution
+            Frozen, with parameters of shape S: ``.mean()``, ``.std()``, ``.interval(0.9)``, ``.logpdf(y)`` ...
+
+        Raises
+        ------
+        ImportError
+            If SciPy is missing.
+        ValueError
+            If the last axis of `y_pred` does not hold two parameters.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> fl.GaussianNLL().distribution([[10.0, 4.0]]).std()  # doctest: +SKIP
+        array([2.])
+        """
+        stats = require("scipy.stats", "1.13", "scipy")
+        f = as_array("y_pred", y_pred)
+        if f.ndim == 0 or f.shape[-1] != 2:
+            raise ValueError(f"y_pred must have a last axis of 2 parameters, got the shape {f.shape}")
+        natural = self.link.inverse(f) if self._is_raw else f.astype(float)
+        return self._frozen(stats, natural[..., 0], natural[..., 1])
+
+    @abstractmethod
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        """The distribution of `scipy.stats` with these parameters on the natural scale."""
 
 
 def _moments(y: Array, w: Array) -> tuple[float, float]:
@@ -129,6 +169,9 @@ class GaussianNLL(_DistributionLoss):
         floor = () if self.log_variance else (self.eps,)
         return self._scaled("gaussian_nll"), (*floor, _HALF_LOG_2PI if self.full else 0.0)
 
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        return stats.norm(location, np.sqrt(second))
+
     def _init_score(self, y: Array, w: Array) -> Any:
         return np.array(_moments(y, w))
 
@@ -184,6 +227,9 @@ class LaplaceNLL(_DistributionLoss):
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         return self._scaled("laplace_nll"), (math.log(2) if self.full else 0.0,)
+
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        return stats.laplace(location, second)
 
     def _init_score(self, y: Array, w: Array) -> Any:
         m = quantile(y, w)
@@ -261,6 +307,9 @@ class StudentTNLL(_DistributionLoss):
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         return self._scaled("student_t_nll"), (self.df, _student_constant(self.df) if self.full else 0.0)
+
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        return stats.t(self.df, location, second)
 
     def _init_score(self, y: Array, w: Array) -> Any:
         """EM from the median, with the scale step of Kent, Tyler and Vardi (1994): same limit, fewer steps."""
@@ -340,6 +389,9 @@ class GaussianCRPS(_DistributionLoss):
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         return self._scaled("gaussian_crps"), ()
 
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        return stats.norm(location, np.sqrt(second))
+
     def _init_score(self, y: Array, w: Array) -> Any:
         """Newton with fisher curvature. The sum is convex in mean and deviation, so there is one minimum."""
         median = quantile(y, w)
@@ -417,6 +469,9 @@ class NegativeBinomialNLL(_DistributionLoss):
 
     def _formula(self) -> tuple[str, tuple[float, ...]]:
         return self._scaled("negative_binomial_nll_full" if self.full else "negative_binomial_nll"), ()
+
+    def _frozen(self, stats: Any, location: Array, second: Array) -> Any:
+        return stats.nbinom(1 / second, 1 / (1 + second * location))
 
     def _init_score(self, y: Array, w: Array) -> Any:
         """The likelihood is largest at the mean, whatever the dispersion."""
