@@ -27,14 +27,20 @@ typedef enum { EXACT_H, MAJORIZER_H, FISHER_H, ABSOLUTE_GRADIENT_H, UNIT_H } cur
 
 enum { WANT_VALUE = 1, WANT_GRADIENT = 2, WANT_HESSIAN = 4 };
 
+/* A row of losses/list.h (or row_list.h) with its parameters; `factor` counts where formulas are summed. */
+typedef struct {
+    int row;
+    double factor, param[MAX_PARAM];
+} formula;
+
 typedef struct {
     int ndim;
     ptrdiff_t size, shape[MAX_DIMS]; /* samples, in an order of axes chosen for the memory layout */
     operand operands[OPERANDS];
-    int row; /* of losses/list.h */
+    const formula *formulas;
+    int n_formulas; /* pointwise losses: the loss is their weighted sum */
     int want;
     curvature curvature;
-    double param[MAX_PARAM];
     label_rule label;
     double y_low, y_high;       /* INTERVAL */
     double f_low[2], f_high[2]; /* a finite prediction outside is an error */

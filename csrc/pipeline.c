@@ -134,11 +134,14 @@ static double weighted_sum(ptrdiff_t n, const real *x, const real *w) { return w
 
 /* ---- the block ------------------------------------------------------------------------------------------------------- */
 
-static void run_terms(const job *j, ptrdiff_t groups, const columns *b)
+/* Columns at different offsets within a page: at equal ones, loads wait for stores to other columns (4K aliasing). */
+enum { STAGGERED = BLOCK + 320 / sizeof(real) };
+
+static void run_formula(const job *j, const formula *one, ptrdiff_t groups, const columns *b)
 {
-    const kernels *k = &SYMBOL(kernel_table)[j->row];
+    const kernels *k = &SYMBOL(kernel_table)[one->row];
     real param[MAX_PARAM];
-    for (int i = 0; i < MAX_PARAM; i++) param[i] = (real)j->param[i];
+    for (int i = 0; i < MAX_PARAM; i++) param[i] = (real)one->param[i];
 
     if (j->want & WANT_HESSIAN && j->curvature <= FISHER_H) {
         k->gradient_hessian[j->curvature](groups, param, b);
@@ -156,11 +159,28 @@ static void run_terms(const job *j, ptrdiff_t groups, const columns *b)
                 b->hessian[c][i] = j->curvature == UNIT_H ? R(1.) : absolute(b->gradient[c][i]);
 }
 
+/* The weighted sum of several formulas, each evaluated on the block while it is in the L1 cache. */
+__attribute__((noinline)) static void run_sum(const job *j, ptrdiff_t groups, const columns *b)
+{
+    _Alignas(64) real scratch[5][STAGGERED];
+    const columns part = { b->y, { b->f[0], b->f[1] }, scratch[0], { scratch[1], scratch[2] }, { scratch[3], scratch[4] } };
+    real *const to[] = { b->value, b->gradient[0], b->gradient[1], b->hessian[0], b->hessian[1] };
+    const int bits[] = { WANT_VALUE, WANT_GRADIENT, WANT_GRADIENT, WANT_HESSIAN, WANT_HESSIAN };
+    const int pair = j->operands[F2].data != NULL;
+
+    for (int k = 0; k < 5; k++) memset(to[k], 0, (size_t)(groups * LANES) * sizeof(real));
+    for (int m = 0; m < j->n_formulas; m++) {
+        const real factor = (real)j->formulas[m].factor;
+        run_formula(j, &j->formulas[m], groups, &part);
+        for (int k = 0; k < 5; k++)
+            if (j->want & bits[k] && (pair || k % 2 || !k))
+                _Pragma("omp simd") for (ptrdiff_t i = 0; i < groups * LANES; i++) to[k][i] += factor * scratch[k][i];
+    }
+}
+
 void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
 {
-    /* Columns at different offsets within a page: at equal ones, loads wait for stores to other columns (4K aliasing). */
-    enum { STAGGER = 320 / sizeof(real) };
-    _Alignas(64) real scratch[OPERANDS][BLOCK + STAGGER];
+    _Alignas(64) real scratch[OPERANDS][STAGGERED];
     const operand *op = j->operands;
     const ptrdiff_t start = index * BLOCK, left = j->size - start, n = left < BLOCK ? left : BLOCK;
     const int pair = op[F2].data != NULL;
@@ -178,7 +198,9 @@ void SYMBOL(run_block)(const job *j, ptrdiff_t index, partial *result)
         .hessian = { scratch[HESSIAN], scratch[HESSIAN2] },
     };
     /* Before the checks: they are quick only on data that is in the cache, formulas have time to wait for memory. */
-    if (j->want) run_terms(j, (n + LANES - 1) / LANES, &block);
+    const ptrdiff_t groups = (n + LANES - 1) / LANES;
+    if (j->want && j->n_formulas == 1 && j->formulas->factor == 1) run_formula(j, j->formulas, groups, &block);
+    else if (j->want) run_sum(j, groups, &block);
 
     result->status = check_labels(j, n, y) | check_range(n, f, j->f_low[0], j->f_high[0], BAD_F);
     if (pair) result->status |= check_range(n, f2, j->f_low[1], j->f_high[1], BAD_F2);

@@ -93,9 +93,9 @@ static int open_tile(const row_job *j, ptrdiff_t first, int n, char *scratch, ti
     t->work = carve(&scratch, reals);
     t->vector = j->vector;
     t->gradient.has_label = t->gradient.has_other = t->hessian.has_label = t->hessian.has_other = 0;
-    const row_kernel *kernel = &SYMBOL(row_table)[j->lead.row];
+    const row_kernel *kernel = &SYMBOL(row_table)[j->lead.formulas->row];
     t->phases = labels && j->smoothing == 0 ? kernel->label : kernel->dense;
-    for (int k = 0; k < MAX_PARAM; k++) t->param[k] = (real)j->lead.param[k];
+    for (int k = 0; k < MAX_PARAM; k++) t->param[k] = (real)j->lead.formulas->param[k];
     FOR_LANES
     {
         t->weight[l] = l < n ? R(1.) : R(0.);

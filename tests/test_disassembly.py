@@ -73,7 +73,7 @@ def loop_of(body: list[tuple[int, str]]) -> list[str]:
 def kernel_names() -> list[str]:
     """What every formula is stamped into."""
     names = dict.fromkeys(
-        f"{loss._kernel.name}_{terms}"
+        f"{loss._formula()[0]}_{terms}"
         for loss in losses()
         for terms in ("v", "g", "vg", *(CURVATURES[p] for p in loss.hessian_policies if p in CURVATURES))
     )

@@ -9,12 +9,14 @@ from ._threads import get_num_threads, num_threads, set_num_threads
 from ._version import __version__, show_versions
 from .losses import *  # noqa: F403
 from .losses import __all__ as _losses
+from .weighted_sum import WeightedSum
 
 __all__ = [
     "Evaluation",
     "Loss",
     "LossInfo",
     "PointwiseLoss",
+    "WeightedSum",
     "__version__",
     "get",
     "get_num_threads",

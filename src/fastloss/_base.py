@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from ._domains import REAL, Domain, Interval
 from ._links import IDENTITY, Link
 from ._registry import LossInfo, encoded, snake_case
 from ._validation import GRADIENT, HESSIAN, VALUE
+
+if TYPE_CHECKING:
+    from .weighted_sum import WeightedSum
 
 Array = np.ndarray[Any, Any]
 ArrayLike = Any
@@ -269,6 +273,7 @@ class Loss(Methods):
     """
 
     _declared: ClassVar[dict[str, Any]]
+    __array_ufunc__: ClassVar[None] = None  # a NumPy number times a loss is for the loss to compute
 
     n_predictions: ClassVar[int] = 1
     """Predictions per sample, if not 1 on a last axis of `y_pred`: 2 for the distributions, 0 for any number."""
@@ -371,6 +376,30 @@ class Loss(Methods):
     def _init_score(self, y: Array, w: Array) -> Any:
         """The minimiser for checked float64 targets with positive weights."""
         raise NotImplementedError(f"{type(self).__name__} defines no init_score")
+
+    def __mul__(self, factor: Any) -> WeightedSum:
+        if isinstance(factor, bool) or not isinstance(factor, Real):
+            return NotImplemented
+        return _weighted_sum((float(factor), self))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> WeightedSum:
+        if isinstance(divisor, bool) or not isinstance(divisor, Real):
+            return NotImplemented
+        return _weighted_sum((1 / float(divisor), self))
+
+    def __neg__(self) -> WeightedSum:
+        return _weighted_sum((-1.0, self))
+
+    def __add__(self, other: Any) -> WeightedSum:
+        return _weighted_sum((1.0, self), (1.0, other)) if isinstance(other, Loss) else NotImplemented
+
+    def __sub__(self, other: Any) -> WeightedSum:
+        return _weighted_sum((1.0, self), (-1.0, other)) if isinstance(other, Loss) else NotImplemented
+
+    def __radd__(self: Self, other: Any) -> Self:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # the start of `sum`
 
     def config(self) -> dict[str, Any]:
         """Return name and parameters as a dict that JSON can hold; `fastloss.get` rebuilds the loss from it.
@@ -491,11 +520,7 @@ class PointwiseLoss(KernelLoss):
     def _make_kernel(self) -> Kernel | None:
         if self._users_reference is not None:
             return None
-        name, parameters = self._formula()
-        info, domain = self.info, self.info.y_domain
-        y_range = (domain.low, domain.high, domain.low_open) if isinstance(domain, Interval) else (0.0, 1.0, False)
-        f_ranges = [(d.low, d.high) for d in self.f_domains if isinstance(d, Interval)]
-        return Kernel(name, parameters, info.y_domain.rule, y_range, f_ranges)
+        return pointwise_kernel(self, [(1.0, *self._formula())])
 
     @property
     def reference(self) -> Methods:
@@ -509,6 +534,14 @@ class PointwiseLoss(KernelLoss):
 
     def _violated(self, violation: Violation, y_true: Any, y_pred: Any, sample_weight: Any) -> ValueError:
         return check.domain_error(self, violation, y_true, y_pred, sample_weight)
+
+
+def pointwise_kernel(loss: Loss, formulas: list[tuple[float, str, tuple[float, ...]]]) -> Kernel:
+    """The compiled sum of formulas, (factor, name, parameters) each, with the domains of the loss."""
+    domain = loss.info.y_domain
+    y_range = (domain.low, domain.high, domain.low_open) if isinstance(domain, Interval) else (0.0, 1.0, False)
+    f_ranges = [(d.low, d.high) for d in loss.f_domains if isinstance(d, Interval)]
+    return Kernel(formulas, loss.n_predictions, domain.rule, y_range, f_ranges)
 
 
 _UNDECLARED: dict[str, Any] = {
@@ -527,6 +560,12 @@ _UNDECLARED: dict[str, Any] = {
     "default_hessian": "exact",
     "reference": "",
 }
+
+
+def _weighted_sum(*parts: tuple[float, Loss]) -> WeightedSum:
+    from .weighted_sum import WeightedSum
+
+    return WeightedSum(parts=parts)
 
 
 def _source(value: Any) -> str:

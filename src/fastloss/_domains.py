@@ -79,6 +79,24 @@ class ClassLabels:
 
 Domain = Interval | Labels | ClassLabels
 
+
+def intersection(a: Domain, b: Domain) -> Domain | None:
+    """What lies in both domains; None where that is nothing, or is not a domain."""
+    if a == b:
+        return a
+    if isinstance(a, Interval) and isinstance(b, Interval):
+        low, high = max(a.low, b.low), min(a.high, b.high)
+        is_open = (a.low_open and a.low == low) or (b.low_open and b.low == low)
+        return Interval(low, high, is_open) if low < high or (low == high and not is_open) else None
+    if isinstance(a, Interval):
+        a, b = b, a
+    if isinstance(a, ClassLabels) or isinstance(b, ClassLabels):
+        return a if b == REAL else None
+    for labels in (a, BINARY):
+        if b.contains(np.array([-1.0, 0.0, 1.0] if labels == SIGNED else [0.0, 1.0])).all():
+            return labels
+    return None
+
 REAL = Interval()
 NON_NEGATIVE = Interval(0.0)
 POSITIVE = Interval(0.0, low_open=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from ._base import PointwiseLoss
+    from .weighted_sum import WeightedSum
 
 Array = np.ndarray[Any, Any]
 
@@ -168,3 +169,45 @@ def limited_log(x: float) -> float:
     if not 0 < x < np.inf:
         return float(LARGEST_LOGIT if x > 0 else -LARGEST_LOGIT)
     return float(np.log(x))
+
+
+def sum_minimum(loss: WeightedSum, y: Array, w: Any, starts: list[Any]) -> Any:
+    """The constant that minimises a weighted sum of losses, near the minima of its parts.
+
+    One prediction: the slope changes its sign between the least and the largest of them, if all parts are convex and
+    have coefficients >= 0; otherwise the interval grows until it does. Several: Newton steps with halving.
+    """
+    if np.ndim(starts[0]) == 0:
+        low, high = min(starts), max(starts)
+        width = max(high - low, 1.0)
+
+        def slope(s: float) -> float:
+            return float(np.sum(loss.gradient(y, np.full(y.shape, s), w, reduction="sum")))
+
+        for _ in range(64):
+            falls, rises = slope(low) < 0, slope(high) > 0
+            if loss.info.convex or (falls and rises):
+                return root(slope, low, high)
+            low, high = low - (not falls) * width, high + (not rises) * width
+            width *= 2
+        raise ValueError(f"{loss!r} has no minimum near those of its parts")
+
+    s = np.mean(starts, axis=0)
+    shape = (y.shape[:-1] if getattr(loss, "targets", "") in ("dense", "vectors") else y.shape) + s.shape
+    axes = tuple(range(len(shape) - 1))
+    policy = "majorizer" if "majorizer" in loss.hessian_policies else loss.default_hessian
+
+    def value(s: Array) -> float:
+        return float(loss(y, np.broadcast_to(s, shape), w))
+
+    before = value(s)
+    for _ in range(500):
+        g, h = loss.gradient_and_hessian(y, np.broadcast_to(s, shape), w, hessian=policy)
+        g, h = g.sum(axis=axes), h.sum(axis=axes)
+        step = np.where(h > 0, g / np.where(h > 0, h, 1), 0)
+        while (after := value(s - step)) > before and np.max(np.abs(step)) > 1e-12 * (1 + np.max(np.abs(s))):
+            step /= 2
+        if not after < before:
+            break
+        s, before = s - step, after
+    return s

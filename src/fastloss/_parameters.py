@@ -13,7 +13,8 @@ from ._validation import integer as check_integer
 from ._validation import one_of, real_number, real_numbers
 
 
-def _parameter(default: Any, check: Callable[[str, Any], Any]) -> Any:
+def parameter(default: Any = dataclasses.MISSING, *, check: Callable[[str, Any], Any]) -> Any:
+    """Any parameter: `check(name, value)` returns what is kept, or raises."""
     return dataclasses.field(default=default, metadata={"check": check})
 
 
@@ -32,7 +33,7 @@ def number(
     def check(name: str, value: Any) -> float:
         return real_number(name, value, gt=gt, ge=ge, lt=lt, le=le, nonzero=nonzero, infinite=infinite)
 
-    return _parameter(default, check)
+    return parameter(default, check=check)
 
 
 def numbers(
@@ -50,25 +51,25 @@ def numbers(
             return real_number(name, value, gt=gt, ge=ge, lt=lt)
         return real_numbers(name, value, gt=gt, ge=ge, lt=lt)
 
-    return _parameter(default, check)
+    return parameter(default, check=check)
 
 
 def integer(default: int = 0) -> Any:
     """An integer."""
-    return _parameter(default, check_integer)
+    return parameter(default, check=check_integer)
 
 
 def optional(declared: Any) -> Any:
     """The same parameter, where None is allowed and the default."""
     check = declared.metadata["check"]
-    return _parameter(None, lambda name, value: None if value is None else check(name, value))
+    return parameter(None, check=lambda name, value: None if value is None else check(name, value))
 
 
 def flag(default: bool) -> Any:
     """True or False."""
-    return _parameter(default, check_flag)
+    return parameter(default, check=check_flag)
 
 
 def choice(default: Any, options: tuple[Any, ...]) -> Any:
     """One of some values."""
-    return _parameter(default, lambda name, value: one_of(name, value, options))
+    return parameter(default, check=lambda name, value: one_of(name, value, options))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 from ._domains import Domain
 from ._links import Link
-from ._parameters import choice, flag, integer, number, numbers, optional
+from ._parameters import choice, flag, integer, number, numbers, optional, parameter
 
 if TYPE_CHECKING:
     from ._base import Loss
@@ -74,6 +74,7 @@ class LossInfo:
 
 
 _CLASSES: dict[str, type[Loss]] = {}
+_LISTED: list[str] = []  # those with a default object
 _NAMES: dict[str, str] = {}  # every accepted spelling -> registry name
 
 
@@ -85,13 +86,14 @@ def snake_case(name: str) -> str:
 @dataclass_transform(
     frozen_default=True,
     kw_only_default=True,
-    field_specifiers=(number, numbers, integer, flag, choice, optional),
+    field_specifiers=(number, numbers, integer, flag, choice, optional, parameter),
 )
-def loss(**info: Any) -> Callable[[type[L]], type[L]]:
+def loss(*, listed: bool = True, **info: Any) -> Callable[[type[L]], type[L]]:
     """Make a class a frozen, keyword-only dataclass and enter it into the registry.
 
     The keywords are those of `LossInfo`; name and family follow from the class and its module. A callable
-    stands for a value that depends on the object: ``lipschitz=lambda loss: loss.delta``.
+    stands for a value that depends on the object: ``lipschitz=lambda loss: loss.delta``. A class that is not `listed`
+    is known to `get` only: it has no object with default parameters.
     """
 
     def register(cls: type[L]) -> type[L]:
@@ -99,6 +101,8 @@ def loss(**info: Any) -> Callable[[type[L]], type[L]]:
         cls._declared = {"name": name, "family": cls.__module__.rsplit(".", 1)[-1], "aliases": (), **info}
         cls = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
         _CLASSES[name] = cls
+        if listed:
+            _LISTED.append(name)
         for spelling in (name, cls.__name__.lower(), *cls._declared["aliases"]):
             if _NAMES.setdefault(spelling, name) != name:
                 raise ValueError(f"{spelling!r} names both {_NAMES[spelling]!r} and {name!r}")
@@ -185,7 +189,7 @@ def list_losses(**criteria: Any) -> list[str]:
     for name in criteria:
         if name not in fields:
             raise TypeError(f"criteria must be among {', '.join(sorted(fields))}, got {name!r}")
-    return [name for name, cls in _CLASSES.items() if all(_matches(cls().info, *item) for item in criteria.items())]
+    return [name for name in _LISTED if all(_matches(_CLASSES[name]().info, *item) for item in criteria.items())]
 
 
 def _matches(info: LossInfo, name: str, wanted: Any) -> bool:
@@ -197,6 +201,8 @@ def _matches(info: LossInfo, name: str, wanted: Any) -> bool:
 
 def encoded(value: Any) -> Any:
     """A parameter as JSON has it: infinities as text, tuples as lists."""
+    if hasattr(value, "config"):
+        return value.config()
     if isinstance(value, tuple):
         return [encoded(entry) for entry in value]
     return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -15,13 +15,17 @@ cdef extern from "job.h" nogil:
     ctypedef enum curvature_t "curvature":
         EXACT_H
     enum: WANT_VALUE, WANT_GRADIENT, WANT_HESSIAN
+    ctypedef struct formula:
+        int row
+        double factor
+        double param[8]
     ctypedef struct job:
-        int ndim, row, want, stream
+        int ndim, n_formulas, want, stream
+        const formula *formulas
         Py_ssize_t size
         Py_ssize_t shape[64]
         operand operands[9]
         curvature_t curvature
-        double param[8]
         label_rule label
         double y_low, y_high, scale, min_hessian
         double f_low[2]

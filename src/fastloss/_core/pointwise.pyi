@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 UNREADY: Final[object]
@@ -15,13 +16,12 @@ class Violation:
 
 @final
 class Kernel:
-    name: str
     predictions: int
     curvatures: tuple[str, ...]
     def __init__(
         self,
-        name: str,
-        params: tuple[float, ...],
+        formulas: Sequence[tuple[float, str, tuple[float, ...]]],
+        predictions: int = 1,
         label: str = "any",
         y_range: tuple[float, float, bool] = ...,
         f_ranges: list[tuple[float, float]] = ...,

@@ -11,7 +11,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport prange
 from libc.math cimport NAN
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 from fastloss._core.clib cimport *
 from fastloss._core.layout cimport choose_axes, describe, hand_over, match, take_outputs
@@ -54,27 +54,39 @@ cdef class Violation:
 
 @cython.final
 cdef class Kernel:
-    """One formula with its parameters and domains.
+    """A sum of formulas of one kind, given as (factor, name, parameters), and the domains of its arguments.
 
-    `label` is a key of LABEL_RULES; `y_range` and the entries of `f_ranges` are (low, high, low is open).
+    `label` is a key of LABEL_RULES; `y_range` is (low, high, low is open), the entries of `f_ranges` (low, high).
     """
-    cdef readonly str name
     cdef readonly int predictions
     cdef readonly tuple curvatures
+    cdef formula *formulas
     cdef job base
     cdef double y_low32
 
-    def __init__(self, str name, params, str label="any", y_range=(-np.inf, np.inf, False), f_ranges=()):
-        cdef int k
-        self.name = name
-        self.base.row = ROWS[name]
-        cdef const loss_row *loss = &pointwise_losses()[self.base.row]
-        self.predictions = loss.predictions
-        self.curvatures = tuple(c for k, c in enumerate(CURVATURES[:5]) if k in (0, 3, 4) or loss.curvatures & k)
-        if len(params) != loss.parameters:
-            raise ValueError(f"{name} takes {loss.parameters} parameters, got {len(params)}")
-        for k in range(MAX_PARAM):
-            self.base.param[k] = params[k] if k < len(params) else 0.0
+    def __cinit__(self, formulas, *arguments, **options):
+        self.formulas = <formula *>calloc(max(len(formulas), 1), sizeof(formula))
+        if self.formulas == NULL:
+            raise MemoryError(f"no memory for {len(formulas)} formulas")
+
+    def __dealloc__(self):
+        free(self.formulas)
+
+    def __init__(self, formulas, int predictions=1, str label="any", y_range=(-np.inf, np.inf, False), f_ranges=()):
+        cdef int k, common = ~0
+        cdef const loss_row *loss
+        for k, (factor, name, params) in enumerate(formulas):
+            loss = &pointwise_losses()[ROWS[name]]
+            if len(params) != loss.parameters or loss.predictions != predictions:
+                raise ValueError(f"{name} takes {loss.parameters} parameters and {loss.predictions} predictions")
+            common &= loss.curvatures
+            self.formulas[k].row = ROWS[name]
+            self.formulas[k].factor = factor
+            for i, parameter in enumerate(params):
+                self.formulas[k].param[i] = parameter
+        self.base.formulas, self.base.n_formulas = self.formulas, len(formulas)
+        self.predictions = predictions
+        self.curvatures = tuple(c for k, c in enumerate(CURVATURES[:5]) if k in (0, 3, 4) or common & k)
         self.base.label = LABEL_RULES[label]
         self.base.y_low, self.base.y_high, is_open = y_range
         self.y_low32 = np.nextafter(np.float32(self.base.y_low), np.float32(np.inf)) if is_open else self.base.y_low
@@ -133,12 +145,11 @@ cdef class Kernel:
                          cnp.ndarray y, cnp.ndarray f, cnp.ndarray w) noexcept:
         """Fill the job but for its outputs; False if an element type cannot be read."""
         cdef int k, ndim = cnp.PyArray_NDIM(y)
-        j.row, j.want, j.curvature, j.min_hessian = self.base.row, want, <curvature_t>curvature, min_hessian
+        j.formulas, j.n_formulas = self.base.formulas, self.base.n_formulas
+        j.want, j.curvature, j.min_hessian = want, <curvature_t>curvature, min_hessian
         j.size, j.scale = cnp.PyArray_SIZE(y), 1.0
         j.label, j.y_high = self.base.label, self.base.y_high
         j.y_low = self.base.y_low if type_ == FLOAT64 else self.y_low32
-        for k in range(MAX_PARAM):
-            j.param[k] = self.base.param[k]
         for k in range(2):
             j.f_low[k], j.f_high[k] = self.base.f_low[k], self.base.f_high[k]
         for k in range(OPERANDS):

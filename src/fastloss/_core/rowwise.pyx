@@ -51,6 +51,7 @@ cdef class RowKernel:
     cdef readonly str name
     cdef readonly tuple curvatures
     cdef str targets
+    cdef formula formula
     cdef row_job base
     cdef double[::1] vector
     cdef bint shared
@@ -60,8 +61,8 @@ cdef class RowKernel:
         cdef int k
         self.name = name
         self.targets = targets
-        self.base.lead.row = ROWS[name]
-        cdef const loss_row *loss = &row_losses()[self.base.lead.row]
+        self.formula.row = ROWS[name]
+        cdef const loss_row *loss = &row_losses()[self.formula.row]
         self.curvatures = tuple(
             c for k, c in enumerate(CURVATURES)
             if not loss.curvatures & 8 and (k in (0, 3, 4) or loss.curvatures & (4 if k == 5 else k)))
@@ -69,8 +70,9 @@ cdef class RowKernel:
             raise ValueError(f"{name} takes {loss.parameters} parameters, got {len(params)}")
         if targets not in TARGETS:
             raise ValueError(f"targets must be one of {', '.join(map(repr, TARGETS))}, got {targets!r}")
-        for k in range(MAX_PARAM):
-            self.base.lead.param[k] = params[k] if k < len(params) else 0.0
+        for k, parameter in enumerate(params):
+            self.formula.param[k] = parameter
+        self.base.lead.formulas, self.base.lead.n_formulas = &self.formula, 1
         self.shared = isinstance(class_vector, float)
         self.vector = np.atleast_1d(np.array(() if class_vector is None else class_vector, float))
         self.base.vector_size = self.vector.shape[0]
