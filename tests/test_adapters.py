@@ -183,7 +183,7 @@ def test_user_loss():
         ),
         (
             ValueError,
-            r"y_pred must hold one score for each row.*got \(2, 3\)",
+            r"y_pred must hold one score for each row.*got the shape \(2, 3\)",
             lambda o: o("huber")(np.zeros(2), np.zeros((2, 3))),
         ),
         (
@@ -205,13 +205,41 @@ def test_bad_arguments_raise(objective, error, message, call):
         call(objective)
 
 
-@pytest.mark.parametrize("objective", ADAPTERS.values())
-def test_losses_with_several_predictions_raise(objective):
-    several = [name for name in fl.list_losses() if fl.get(name).n_predictions != 1]
-    assert several
-    for name in several:
-        with pytest.raises(ValueError, match="one prediction for each row"):
-            objective(name)
+@pytest.mark.parametrize("name", [name for name in fl.list_losses() if not fl.get(name).on_raw().hessian_policies])
+def test_losses_without_hessian_raise(name):
+    with pytest.raises(ValueError, match="loss must have a hessian to be boosted, got"):
+        for_xgboost.objective(name)
+
+
+SEVERAL = [
+    name for name in fl.list_losses() if fl.get(name).n_predictions != 1 and fl.get(name).on_raw().hessian_policies
+]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_several_scores_for_each_row(name, order, rng):
+    """In the memory order of the scores: rows for XGBoost, columns for LightGBM."""
+    made = for_lightgbm.objective(name)
+    n, loss = 500, made.loss
+    kind = getattr(loss, "targets", "pair")
+    k = {"pair": 2, "values": len(getattr(loss, "quantiles", ()))}.get(kind, 4)
+    scores = np.asarray(rng.normal(size=(n, k)), order=order)
+    y = rng.integers(0, k, n)
+    if kind == "dense":
+        y = np.eye(k)[y]
+    elif kind in ("pair", "values"):
+        y = targets(loss.info.y_domain, rng, n)
+    w = rng.uniform(0, 3, n)
+    before = scores.copy()
+    expected = loss.gradient_and_hessian(y, scores, w, reduction="sum", hessian=loss.default_hessian)
+    for got, wanted in zip(made(y, scores, w), expected, strict=True):
+        assert got.dtype == np.float32
+        assert got.flags["C_CONTIGUOUS" if order == "C" else "F_CONTIGUOUS"]
+        np.testing.assert_array_equal(got, wanted.astype(np.float32))
+    np.testing.assert_array_equal(scores, before)
+    with pytest.raises(ValueError, match="scores for each row"):
+        made(y, scores[:, 0], w)
 
 
 # ---- training -------------------------------------------------------------------------------------------------------

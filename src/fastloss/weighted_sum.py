@@ -253,7 +253,7 @@ class WeightedSum(KernelLoss):
         Examples
         --------
         >>> import fastloss as fl
-        >>> (fl.HalfSquaredError() + fl.MeanAbsoluteError()).init_score([0.0, 1.0, 5.0])
+        >>> (fl.HalfSquaredError() + fl.MeanAbsoluteError()).init_score([0.0, 1.0, 6.0])
         2.0
         """
         raw = self.on_raw()
