@@ -39,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:2] == ["bench", "boosters"]:
+        from ._bench_boosters import main as bench_boosters
+
+        return bench_boosters(argv[2:])
     if argv[:1] == ["bench"]:
         from ._bench import main as bench
 

@@ -8,6 +8,9 @@ the weights.
 
 Results are float32 in the memory order of the scores: rows of K scores for XGBoost, columns for LightGBM; any other
 type or order would be copied there.
+
+A call gets a second thread only when it has milliseconds of work: the idle threads of a booster with its own OpenMP
+runtime keep their cores busy for a while after each of its steps, and ours would wait for them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ import numpy as np
 from .. import _validation as check
 from .._base import Array, ArrayLike, Loss
 from .._registry import get
+from .._threads import get_num_threads
+
+SCORES_PER_THREAD = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class Objective:
             out=result,
             hessian=self.hessian,
             min_hessian=self.min_hessian,
+            n_threads=min(get_num_threads(), 1 + scores.size // SCORES_PER_THREAD),
         )
 
     def native(self, preds: Array, data: Any) -> tuple[Array, Array]:
