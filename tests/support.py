@@ -132,6 +132,14 @@ def _rounded(x: np.ndarray, domain: Any) -> np.ndarray:
     return np.where(inside, rounded, np.ceil(8 * x) / 8)
 
 
+def largest_hessian(g: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """What boosters may see of a majorizer with spikes: ten times the median of hessian / slope, times the slope, but
+    at least the median slope."""
+    slope = np.abs(g)
+    positive = np.where(slope > 0, slope, np.nan)
+    return 10 * np.nanmedian(h / positive, axis=0) * np.maximum(slope, np.nanmedian(positive, axis=0))
+
+
 def same(a: Any, b: Any) -> bool:
     """The same bits but for the sign of zeros and the payload of NaNs, in the same types."""
     if isinstance(a, tuple):

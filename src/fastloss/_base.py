@@ -13,7 +13,9 @@ from . import _threads as _threads  # installs the thread policy
 from . import _validation as check
 from ._core.pointwise import UNREADY, Kernel, Violation
 from ._domains import REAL, Domain, Interval
+from ._init_score import mean, numeric_minimum, quantile
 from ._links import IDENTITY, Link
+from ._parameters import Configured
 from ._registry import LossInfo, encoded, snake_case
 from ._validation import GRADIENT, HESSIAN, VALUE
 
@@ -266,7 +268,7 @@ class Methods(ABC):
         return Evaluation(**dict(zip(names, result if len(names) > 1 else (result,), strict=True)))
 
 
-class Loss(Methods):
+class Loss(Configured, Methods):
     """Base of all losses: an immutable object with keyword-only parameters.
 
     Equal when class and parameters are equal; hashable, picklable; `repr` evaluates back to the object.
@@ -277,16 +279,6 @@ class Loss(Methods):
 
     n_predictions: ClassVar[int] = 1
     """Predictions per sample, if not 1 on a last axis of `y_pred`: 2 for the distributions, 0 for any number."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            if "check" in field.metadata:
-                value = field.metadata["check"](field.name, getattr(self, field.name))
-                object.__setattr__(self, field.name, value)
-        self._check_parameters()
-
-    def _check_parameters(self) -> None:
-        """Raise where parameters do not go together."""
 
     @property
     def info(self) -> LossInfo:
@@ -416,16 +408,6 @@ class Loss(Methods):
         """
         return {"name": self._declared["name"], **{k: encoded(v) for k, v in self._parameters().items()}}
 
-    def _parameters(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
-
-    def __repr__(self) -> str:
-        shown = (f"{k}={_source(v)}" for k, v in self._parameters().items())
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._parameters())
-
 
 class KernelLoss(Loss):
     """A loss whose parameters are the fields of a dataclass, and which a compiled kernel computes."""
@@ -517,6 +499,11 @@ class PointwiseLoss(KernelLoss):
             del cls.reference
             cls._declared = _UNDECLARED | {"name": snake_case(cls.__name__)}
 
+    def _init_score(self, y: Array, w: Array) -> Any:
+        if self.n_predictions > 1:
+            return super()._init_score(y, w)
+        return numeric_minimum(self, y, w, [mean(y, w), quantile(y, w)])
+
     def _make_kernel(self) -> Kernel | None:
         if self._users_reference is not None:
             return None
@@ -566,11 +553,3 @@ def _weighted_sum(*parts: tuple[float, Loss]) -> WeightedSum:
     from .weighted_sum import WeightedSum
 
     return WeightedSum(parts=parts)
-
-
-def _source(value: Any) -> str:
-    return f"float('{value}')" if isinstance(value, float) and value in (float("inf"), float("-inf")) else repr(value)
-
-
-def _rebuild(cls: type[Loss], parameters: dict[str, Any]) -> Loss:
-    return cls(**parameters)

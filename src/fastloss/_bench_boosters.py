@@ -69,7 +69,12 @@ def _xgboost(xgboost: Any, x: Array, y: Array, problem: str, threads: int) -> Ca
 
     def train(native: Native | None, trees: int) -> float:
         own = "multi:softprob" if several else "binary:logistic"
-        parameters = {"nthread": threads, "verbosity": 0, "disable_default_eval_metric": True, "max_depth": 6}
+        parameters: dict[str, Any] = {
+            "nthread": threads,
+            "verbosity": 0,
+            "disable_default_eval_metric": True,
+            "max_depth": 6,
+        }
         parameters |= {"num_class": CLASSES} if several else {"base_score": 0.5}
         parameters |= {} if native else {"objective": own}
         began = time.perf_counter()

@@ -97,6 +97,7 @@ def intersection(a: Domain, b: Domain) -> Domain | None:
             return labels
     return None
 
+
 REAL = Interval()
 NON_NEGATIVE = Interval(0.0)
 POSITIVE = Interval(0.0, low_open=True)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ._base import PointwiseLoss
-    from .weighted_sum import WeightedSum
+    from ._base import Loss, PointwiseLoss
 
 Array = np.ndarray[Any, Any]
 
@@ -171,11 +170,11 @@ def limited_log(x: float) -> float:
     return float(np.log(x))
 
 
-def sum_minimum(loss: WeightedSum, y: Array, w: Any, starts: list[Any]) -> Any:
-    """The constant that minimises a weighted sum of losses, near the minima of its parts.
+def numeric_minimum(loss: Loss, y: Array, w: Any, starts: list[Any]) -> Any:
+    """The constant that minimises a loss, near the given ones.
 
-    One prediction: the slope changes its sign between the least and the largest of them, if all parts are convex and
-    have coefficients >= 0; otherwise the interval grows until it does. Several: Newton steps with halving.
+    One prediction: the slope of a convex loss changes its sign between the least and the largest of `starts`, which
+    must hold the minimum between them; otherwise the interval grows until it does. Several: Newton steps with halving.
     """
     if np.ndim(starts[0]) == 0:
         low, high = min(starts), max(starts)
@@ -190,7 +189,7 @@ def sum_minimum(loss: WeightedSum, y: Array, w: Any, starts: list[Any]) -> Any:
                 return root(slope, low, high)
             low, high = low - (not falls) * width, high + (not rises) * width
             width *= 2
-        raise ValueError(f"{loss!r} has no minimum near those of its parts")
+        raise ValueError(f"{loss!r} has no minimum near {low:.3g} to {high:.3g}")
 
     s = np.mean(starts, axis=0)
     shape = (y.shape[:-1] if getattr(loss, "targets", "") in ("dense", "vectors") else y.shape) + s.shape

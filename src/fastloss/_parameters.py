@@ -13,6 +13,40 @@ from ._validation import integer as check_integer
 from ._validation import one_of, real_number, real_numbers
 
 
+class Configured:
+    """An immutable object whose parameters are the fields of a dataclass.
+
+    `repr` evaluates back to the object; it is rebuilt from its parameters when it is unpickled or copied.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if "check" in field.metadata:
+                object.__setattr__(self, field.name, field.metadata["check"](field.name, getattr(self, field.name)))
+        self._check_parameters()
+
+    def _check_parameters(self) -> None:
+        """Raise where parameters do not go together."""
+
+    def _parameters(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={_source(v)}" for k, v in self._parameters().items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._parameters())
+
+
+def _source(value: Any) -> str:
+    return f"float('{value}')" if isinstance(value, float) and math.isinf(value) else repr(value)
+
+
+def _rebuild(cls: type[Any], parameters: dict[str, Any]) -> Any:
+    return cls(**parameters)
+
+
 def parameter(default: Any = dataclasses.MISSING, *, check: Callable[[str, Any], Any]) -> Any:
     """Any parameter: `check(name, value)` returns what is kept, or raises."""
     return dataclasses.field(default=default, metadata={"check": check})

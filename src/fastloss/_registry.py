@@ -100,15 +100,20 @@ def loss(*, listed: bool = True, **info: Any) -> Callable[[type[L]], type[L]]:
         name = info.get("name") or snake_case(cls.__name__)
         cls._declared = {"name": name, "family": cls.__module__.rsplit(".", 1)[-1], "aliases": (), **info}
         cls = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
-        _CLASSES[name] = cls
+        enter(name, cls, cls._declared["aliases"])
         if listed:
             _LISTED.append(name)
-        for spelling in (name, cls.__name__.lower(), *cls._declared["aliases"]):
-            if _NAMES.setdefault(spelling, name) != name:
-                raise ValueError(f"{spelling!r} names both {_NAMES[spelling]!r} and {name!r}")
         return cls
 
     return register
+
+
+def enter(name: str, cls: Any, aliases: tuple[str, ...] = ()) -> None:
+    """Make a class known to `get`."""
+    _CLASSES[name] = cls
+    for spelling in (name, cls.__name__.lower(), *aliases):
+        if _NAMES.setdefault(spelling, name) != name:
+            raise ValueError(f"{spelling!r} names both {_NAMES[spelling]!r} and {name!r}")
 
 
 def get(identifier: Any, **parameters: Any) -> Loss:
@@ -147,7 +152,7 @@ def get(identifier: Any, **parameters: Any) -> Loss:
         if "name" not in identifier:
             raise ValueError(f"configuration must have the key 'name', got {sorted(identifier)}")
         identifier = identifier["name"]
-    if isinstance(getattr(identifier, "info", None), LossInfo):
+    if isinstance(identifier, tuple(_CLASSES.values())) or isinstance(getattr(identifier, "info", None), LossInfo):
         if parameters:
             raise TypeError("a loss that is built already takes no parameters")
         return cast("Loss", identifier)

@@ -17,7 +17,7 @@ from . import _validation as check
 from ._base import KernelLoss, Loss, Methods, PointwiseLoss, pointwise_kernel
 from ._core.pointwise import CURVATURES, Violation
 from ._domains import Domain, intersection
-from ._init_score import sum_minimum
+from ._init_score import numeric_minimum
 from ._links import IDENTITY, Link
 from ._parameters import parameter
 from ._registry import get, loss
@@ -261,7 +261,7 @@ class WeightedSum(KernelLoss):
         starts = [part.init_score(y_true, sample_weight, **known) for a, part in raw.parts if a]
         if not starts:
             raise ValueError("parts must have a coefficient other than 0 for the sum to have a minimum")
-        return sum_minimum(raw, np.asarray(y_true), sample_weight, starts)
+        return numeric_minimum(raw, np.asarray(y_true), sample_weight, starts)
 
 
 class SumReference(Methods):

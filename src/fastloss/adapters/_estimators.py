@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,37 @@ class BoostedLoss:
         return np.asarray(self.loss_.link.inverse(raw))
 
 
+def without_units(objective: Objective, y: Array, start: Any, sample_weight: ArrayLike | None) -> Objective:
+    """Divide by the median curvature at the start, which is 1 for half the squared error.
+
+    The curvature of the absolute error has the unit 1 / y, that of a mean in a Gaussian likelihood 1 / y**2. In dollars
+    instead of millions, sums of it would vanish beside a booster's smallest sum of hessians in a leaf and its L2
+    penalty, and nothing would be learnt. Newton steps do not change.
+    """
+    if objective.loss.link.name not in ("identity", "identity, log"):
+        return objective
+    _, hessian = objective(y, np.tile(start, (len(y), *[1] * np.ndim(start))))
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    unit = np.quantile(hessian, 0.5, axis=0, weights=weights if weights.size else None, method="inverted_cdf")
+    unit = np.where(unit > 0, unit, 1).tolist()
+    return replace(objective, unit=tuple(unit) if isinstance(unit, list) else unit)
+
+
 class LossRegressorMixin(BoostedLoss):
     """Regression with any loss of one target: pointwise, of a distribution, or of several quantiles."""
 
     def _begin_regression(self, y: ArrayLike, sample_weight: ArrayLike | None) -> Objective:
         """Check the loss and begin a fit."""
+        objective = self._begin(self._regression_loss(), np.asarray(y), sample_weight)
+        return without_units(objective, np.asarray(y), self.init_score_, sample_weight)
+
+    def _regression_loss(self) -> Loss:
+        """The loss that was asked for; raise unless it has one number as the target of a row."""
         loss = self._loss()
         targets = getattr(loss, "targets", "values")
         if targets != "values" or isinstance(loss.info.y_domain, ClassLabels):
             raise ValueError(f"loss must have one number as the target of a row, got {loss!r}")
-        return self._begin(loss, np.asarray(y), sample_weight)
+        return loss
 
     def _loss(self) -> Loss:
         """The loss that was asked for; by default the squared error."""
@@ -92,12 +114,14 @@ class LossRegressorMixin(BoostedLoss):
         return hasattr(getattr(self, "loss_", None) or self._loss(), "distribution")
 
     @available_if(_can("_has_distribution"))
-    def predict_distribution(self, X: Any) -> Any:
+    def predict_distribution(self, X: Any, **options: Any) -> Any:
         """Predict a distribution for each row; only with a loss of distributions, such as `GaussianNLL`.
 
         Parameters
         ----------
         X : array_like of shape (n, n_features)
+            As for `predict`.
+        **options
             As for `predict`.
 
         Returns
@@ -105,7 +129,7 @@ class LossRegressorMixin(BoostedLoss):
         scipy.stats distribution
             Frozen, with parameters of shape (n,): ``.mean()``, ``.std()``, ``.interval(0.9)``, ``.logpdf(y)`` ...
         """
-        return self.loss_.distribution(self._raw_scores(X))  # type: ignore[attr-defined]
+        return self.loss_.distribution(self._raw_scores(X, **options))  # type: ignore[attr-defined]
 
 
 class LossClassifierMixin(BoostedLoss):

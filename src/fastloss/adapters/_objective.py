@@ -9,13 +9,17 @@ the weights.
 Results are float32 in the memory order of the scores: rows of K scores for XGBoost, columns for LightGBM; any other
 type or order would be copied there.
 
+The majorizer of a loss with a kink, abs(l') / abs(r), grows without bound where a score meets its target. Then one row
+outweighs all others and its leaf stands still; so no curvature may exceed ten times what is usual for its slope.
+
 A call gets a second thread only when it has milliseconds of work: the idle threads of a booster with its own OpenMP
 runtime keep their cores busy for a while after each of its steps, and ours would wait for them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,7 @@ from .._registry import get
 from .._threads import get_num_threads
 
 SCORES_PER_THREAD = 1 << 22
+LARGEST_SPIKE = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,15 @@ class Objective:
         The curvature in use, one of ``loss.hessian_policies``.
     min_hessian : float or None
         The floor of the hessian, applied after the weights.
+    unit : float or tuple of float
+        The estimators divide gradient and hessian by it, for each score, so that a booster's settings that count
+        hessians do not depend on the unit of the targets; 1 for `objective`.
     """
 
     loss: Loss
     hessian: str
     min_hessian: float | None = None
+    unit: float | tuple[float, ...] = field(default=1.0, repr=False)
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -79,7 +88,7 @@ class Objective:
             raise TypeError("y_pred must be an array of scores: the native interface of the booster takes `.native`")
         scores = _scores(self.loss, y_pred)
         result = np.empty_like(scores, np.float32), np.empty_like(scores, np.float32)
-        return self.loss.gradient_and_hessian(
+        self.loss.gradient_and_hessian(
             y_true,
             scores,
             _weights(sample_weight),
@@ -89,6 +98,12 @@ class Objective:
             min_hessian=self.min_hessian,
             n_threads=min(get_num_threads(), 1 + scores.size // SCORES_PER_THREAD),
         )
+        if has_spikes(self.loss, self.hessian):
+            limit_spikes(*result, self.min_hessian or 0.0)
+        if self.unit != 1.0:
+            for derivative in result:
+                derivative /= np.asarray(self.unit, np.float32)
+        return result
 
     def native(self, preds: Array, data: Any) -> tuple[Array, Array]:
         """Compute the objective for the native interface of the booster.
@@ -147,6 +162,32 @@ class Metric:
         float
         """
         return float(self.loss(y_true, _scores(self.loss, y_pred), _weights(sample_weight)))
+
+
+@cache
+def has_spikes(loss: Loss, hessian: str) -> bool:
+    """Whether a curvature is unbounded but for a constant that knows nothing of the unit of the targets."""
+    return hessian == "majorizer" and loss.info.differentiability == "C0"
+
+
+def limit_spikes(gradient: Array, hessian: Array, floor: float) -> None:
+    """Limit the hessian, in place, to ten times the median of hessian / abs(gradient), times abs(gradient).
+
+    The medians are those of a thousand rows, of each score by itself. Where the gradient is 0, or less than usual, the
+    median slope counts.
+    """
+    step = max(1, len(gradient) // 1000)
+    slopes, curvatures = np.abs(gradient[::step]), hessian[::step]
+    slopes = np.where(slopes > 0, slopes, np.nan)
+    if np.isnan(slopes).all(axis=0).any():
+        return
+    usual, typical = np.nanmedian(curvatures / slopes, axis=0), np.nanmedian(slopes, axis=0)
+    limit = np.abs(gradient)
+    np.maximum(limit, typical, out=limit)
+    limit *= LARGEST_SPIKE * usual
+    if floor:
+        np.maximum(limit, floor, out=limit)
+    np.minimum(hessian, limit, out=hessian)
 
 
 def _scores(loss: Loss, y_pred: ArrayLike) -> Array:
