@@ -24,7 +24,7 @@ ARGUMENTS = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marks = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    explicit = {name for given in marks for name in ([given] if isinstance(given, str) else given)}
+    explicit = {name.strip() for given in marks for name in (given.split(",") if isinstance(given, str) else given)}
     for argument, objects in ARGUMENTS.items():
         if argument in metafunc.fixturenames and argument not in explicit:
             metafunc.parametrize(argument, objects(), ids=repr)

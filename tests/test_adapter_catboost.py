@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from rows import default_row_losses
-from support import draw, pointwise_names
+from support import draw, largest_hessian, pointwise_names
 
 import fastloss as fl
 from fastloss.adapters import catboost as adapter

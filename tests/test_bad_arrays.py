@@ -119,7 +119,7 @@ def test_weights_that_sum_to_zero(default_loss, rng) -> None:
     y, f = draw(default_loss, 20, rng)
     for weight in (0.0, np.zeros(20), np.zeros(20, int)):
         for method in METHODS:
-            with pytest.raises(ValueError, match="sample_weight must not sum to 0"):
+            with pytest.raises(ValueError, match="sample_weight must not sum to zero"):
                 getattr(default_loss, method)(y, f, weight)
         value, gradient, hessian = default_loss.evaluate(y, f, weight, reduction="sum", min_hessian=1.0)
         assert value == 0

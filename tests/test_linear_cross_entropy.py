@@ -562,7 +562,7 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"sample_weight": np.r_[np.nan, np.ones(29)]}, ValueError, r"sample_weight must be >= 0 .*, got nan at index 0"),
     ({"sample_weight": np.inf}, ValueError, "sample_weight must be >= 0 and finite, got inf"),
-    ({"sample_weight": 0.0}, ValueError, "sample_weight must not sum to 0 for reduction='mean'"),
+    ({"sample_weight": 0.0}, ValueError, "sample_weight must not sum to zero for reduction='mean'"),
     ({"features": np.ones((30, 4), complex)}, TypeError, "features must hold real numbers, got dtype complex128"),
     ({"weights": np.full((5, 4), "a")}, TypeError, "weights must hold real numbers"),
     ({"bias": np.ma.ones(5)}, TypeError, "bias must not be a masked array"),

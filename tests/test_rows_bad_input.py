@@ -298,7 +298,7 @@ def test_weights_that_sum_to_zero(default_row_loss, rng) -> None:
             assert methods(y, f, weight, reduction="sum") == 0
             assert not methods.gradient(y, f, weight, reduction="sum").any()
             for call in (methods, methods.gradient, methods.value_and_gradient):
-                with pytest.raises(ValueError, match="sample_weight must not sum to 0"):
+                with pytest.raises(ValueError, match="sample_weight must not sum to zero"):
                     call(y, f, weight)
 
 

@@ -19,6 +19,11 @@ class Link:
     _forward: Callable[[Array], Array]
     _inverse: Callable[[Array], Array]
 
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the natural scale is that of probabilities."""
+        return self.name in ("logit", "half_logit", "softmax")
+
     def __call__(self, natural: Any) -> Array:
         """Map predictions on the natural scale to raw scores."""
         with np.errstate(all="ignore"):

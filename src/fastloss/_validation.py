@@ -204,7 +204,7 @@ def check_outer(
         if math.prod(shape) == 0:
             raise ValueError("y_true must not be empty for reduction='mean': the mean over nothing is undefined")
         if w is not None and (w >= 0).all() and not w.any():
-            raise ValueError("sample_weight must not sum to 0 for reduction='mean'")
+            raise ValueError("sample_weight must not sum to zero for reduction='mean'")
     return w, out
 
 
@@ -291,7 +291,7 @@ def flat_weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
         check_labels("sample_weight", w, Interval(0.0))
         w = np.broadcast_to(w, shape)
     if not w.any():
-        raise ValueError("sample_weight must not sum to 0")
+        raise ValueError("sample_weight must not sum to zero")
     return w.ravel()
 
 
@@ -444,7 +444,7 @@ def row_error(loss: RowLoss, y: Any, f: Any, w: Any) -> ValueError:
 def nothing_counts(loss: RowLoss, w: Array | None) -> ValueError:
     """The error for a mean over rows that are all ignored or weigh 0."""
     if w is not None and not w.any():
-        return ValueError("sample_weight must not sum to 0 for reduction='mean'")
+        return ValueError("sample_weight must not sum to zero for reduction='mean'")
     ignored = "" if loss.ignored is None else f"all have the ignore_index {loss.ignored} or "
     return ValueError(f"y_true must hold a row that counts for reduction='mean': {ignored or 'all '}weigh 0")
 

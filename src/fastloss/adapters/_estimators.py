@@ -22,8 +22,6 @@ from .._domains import ClassLabels, Labels
 from .._registry import get
 from ._objective import Objective, make_objective
 
-PROBABILITY_LINKS = ("logit", "half_logit", "softmax")
-
 
 def _can(question: str) -> Callable[[Any], bool]:
     """A check for `available_if`: whether the loss, fitted or given, answers the question."""
@@ -147,7 +145,7 @@ class LossClassifierMixin(BoostedLoss):
         several = isinstance(loss.info.y_domain, ClassLabels)
         if several and loss.targets == "dense":  # type: ignore[attr-defined]
             raise ValueError(f"loss must take labels, got {loss!r}, which takes a number for each class")
-        if not (several or isinstance(loss.info.y_domain, Labels) or loss.link.name in PROBABILITY_LINKS):
+        if not (several or isinstance(loss.info.y_domain, Labels) or loss.link.gives_probabilities):
             raise ValueError(f"loss must be a loss of classes, got {loss!r}")
         if k > 2 and not several:
             raise ValueError(f"loss must be a loss of several classes for the {k} classes of y, got {loss!r}")
@@ -174,9 +172,11 @@ class LossClassifierMixin(BoostedLoss):
     def _has_probabilities(self) -> bool:
         loss = getattr(self, "loss_", None)
         link = self._loss_for(2).link if loss is None else loss.link
-        return link.name in PROBABILITY_LINKS
+        return link.gives_probabilities
 
     def _probabilities(self, raw: Array) -> Array:
         """Probabilities of the classes, shape (n, K)."""
+        if len(self.classes_) == 1:
+            return np.ones((len(raw), 1), raw.dtype)
         natural = self._natural(raw)
         return natural if natural.ndim == 2 else np.stack([self._natural(-raw), natural], axis=1)

@@ -21,12 +21,11 @@ from sklearn.utils.metaestimators import available_if
 from .._base import Array, ArrayLike, Loss
 from .._domains import ClassLabels, Domain, Labels
 from .._domains import Interval as Numbers
-from ._estimators import PROBABILITY_LINKS
 
 
 def is_of_classes(loss: Loss) -> bool:
     """Whether targets are classes, or shares of them."""
-    return isinstance(loss.info.y_domain, Labels | ClassLabels) or loss.link.name in PROBABILITY_LINKS
+    return isinstance(loss.info.y_domain, Labels | ClassLabels) or loss.link.gives_probabilities
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class HistGradientBoostingLoss(BaseLoss):
     @available_if(lambda self: is_of_classes(self.of))
     def predict_proba(self, raw_prediction: Array) -> Array:
         """Probabilities of the classes, shape (n, K)."""
-        if self.of.link.name not in PROBABILITY_LINKS:
+        if not self.of.link.gives_probabilities:
             raise ValueError(f"{self.of!r} gives no probabilities: use predict or decision_function")
         if self.is_multiclass:
             return np.asarray(self.link.inverse(raw_prediction))

@@ -311,7 +311,7 @@ class NeuralRegressor(LossRegressorMixin, RegressorMixin, _NeuralNetwork):
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         y = y.astype(np.float64)
         if not goes_on:
-            self._begin_regression(y, weights)
+            self._begin(self._regression_loss(), y, weights)
             self._initialise(X.dtype)
         self._train(X.astype(self.network_.parameters[0].dtype, copy=False), y, weights, epochs)
         return self

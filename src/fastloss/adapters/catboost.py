@@ -48,7 +48,7 @@ def __getattr__(name: str) -> Any:
     if name not in NEED_CATBOOST:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _optional.require("catboost", "1.2.7", "catboost")
-    _optional.require("sklearn", "1.5", "catboost", ("scikit-learn",))
+    _optional.require("sklearn", "1.6", "catboost", ("scikit-learn",))
     return getattr(import_module("._catboost", __package__), name)
 
 

@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
     """Import the estimators, and with them LightGBM, on first use."""
     if name in ("LossClassifier", "LossRegressor"):
         require("lightgbm", "4.6", "lightgbm")
-        require("sklearn", "1.5", "lightgbm", ("scikit-learn",))
+        require("sklearn", "1.6", "lightgbm", ("scikit-learn",))
         return getattr(import_module("._lightgbm", __package__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

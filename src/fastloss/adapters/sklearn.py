@@ -42,7 +42,7 @@ def __dir__() -> list[str]:
 
 
 def _scikit_learn() -> Any:
-    return require("sklearn", "1.5", "sklearn", ("scikit-learn",))
+    return require("sklearn", "1.6", "sklearn", ("scikit-learn",))
 
 
 # ---- training -------------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
     if name not in ESTIMATORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _optional.require("xgboost", "3.1", "xgboost")  # 3.1 is the first with a vector of base scores
-    _optional.require("sklearn", "1.5", "xgboost", ("scikit-learn",))
+    _optional.require("sklearn", "1.6", "xgboost", ("scikit-learn",))
     return getattr(import_module("._xgboost", __package__), name)
 
 
