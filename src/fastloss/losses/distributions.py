@@ -78,7 +78,7 @@ class _DistributionLoss(PointwiseLoss):
         >>> fl.GaussianNLL().distribution([[10.0, 4.0]]).std()  # doctest: +SKIP
         array([2.])
         """
-        stats = require("scipy.stats", "1.13", "scipy")
+        stats = require("scipy.stats", "1.13", "scipy", ("scipy",))
         f = as_array("y_pred", y_pred)
         if f.ndim == 0 or f.shape[-1] != 2:
             raise ValueError(f"y_pred must have a last axis of 2 parameters, got the shape {f.shape}")
