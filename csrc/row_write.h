@@ -5,6 +5,16 @@
 #include "row_load.h"
 #include "stream.h"
 
+/* A tile to rows that lie end to end, past the cache; there are at most MOST_STREAMED classes. */
+enum { MOST_STREAMED = 64 };
+
+__attribute__((noinline)) static void stream_rows(const real *from, ptrdiff_t classes, char *at)
+{
+    _Alignas(64) real rows[MOST_STREAMED * LANES];
+    transpose_out(from, classes, (char *)rows, classes * (ptrdiff_t)sizeof(real));
+    stream_scaled(classes * LANES, rows, 1, (real *)at);
+}
+
 /* Finished entries [k_from, k_to) of the classes to their places. */
 static void scatter(const row_job *j, int operand_index, ptrdiff_t first, int n, const real *from, ptrdiff_t k_from,
                     ptrdiff_t k_to)
@@ -15,7 +25,9 @@ static void scatter(const row_job *j, int operand_index, ptrdiff_t first, int n,
     const int line = in_one_line(j, first, n), same = op->type == REAL_TYPE;
     char *at = address_of(j, operand_index, first);
     if (j->across && line && same && step == size && n == LANES) {
-        transpose_out(from + k_from * LANES, k_to - k_from, at + k_from * size, stride);
+        const int end_to_end = stride == j->classes * size && k_to - k_from == j->classes;
+        if (j->lead.stream && end_to_end && j->classes <= MOST_STREAMED) stream_rows(from, j->classes, at);
+        else transpose_out(from + k_from * LANES, k_to - k_from, at + k_from * size, stride);
         return;
     }
     for (int l = 0; l < n; l++) {

@@ -391,3 +391,18 @@ def test_more_than_two_to_the_31_elements() -> None:
     f = np.broadcast_to(np.arange(k, dtype=np.float32), (n, k))
     y = np.full(n, k - 1)
     assert fl.NegativeLogLikelihood()(y, f, reduction="sum") == -float(n * (k - 1))
+
+
+@pytest.mark.parametrize("classes", [7, 10])
+def test_outputs_beyond_the_cache_are_the_same(classes):
+    """100 MB of results leave past the cache; a few rows of them do not."""
+    rng = np.random.default_rng(0)
+    n = 12_000_000 // classes + 5
+    y, z = rng.integers(0, classes, n), rng.standard_normal((n, classes), np.float32)
+    loss = fl.SparseCategoricalCrossEntropy(from_logits=True)
+    whole = [np.empty(n * classes + 1, np.float32)[1:].reshape(n, classes) for _ in range(2)]
+    loss.gradient_and_hessian(y, z, reduction="sum", out=tuple(whole))
+    for start in (0, 1000, n - 777):
+        rows = slice(start, start + 777)
+        for got, expected in zip(whole, loss.gradient_and_hessian(y[rows], z[rows], reduction="sum"), strict=True):
+            np.testing.assert_array_equal(got[rows], expected)

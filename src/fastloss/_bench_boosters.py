@@ -75,7 +75,8 @@ def _xgboost(xgboost: Any, x: Array, y: Array, problem: str, threads: int) -> Ca
             "disable_default_eval_metric": True,
             "max_depth": 6,
         }
-        parameters |= {"num_class": CLASSES} if several else {"base_score": 0.5}
+        # All start at 0: the score of the built-in objective is a probability, that of a callable raw.
+        parameters |= {"num_class": CLASSES} if several else {"base_score": 0.0 if native else 0.5}
         parameters |= {} if native else {"objective": own}
         began = time.perf_counter()
         xgboost.train(parameters, data, trees, obj=native)
