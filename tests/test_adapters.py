@@ -156,6 +156,22 @@ def test_results_are_new_arrays(rng):
     np.testing.assert_array_equal(first, kept)
 
 
+def test_arrays_are_used_again_only_when_nobody_holds_them(rng):
+    made = ADAPTERS["xgboost"]("huber")
+    y, f = rng.normal(size=(2, 5))
+    address = made(y, f)[0].ctypes.data
+    assert made(y, f)[0].ctypes.data == address
+    part = made(y, f)[1][1:3]
+    kept = part.copy()
+    assert all(result.ctypes.data != part.base.ctypes.data for result in made(y, f + 9))
+    np.testing.assert_array_equal(part, kept)
+    shorter = made(y[:3], f[:3])
+    assert shorter[0].shape == (3,)
+    copied = pickle.loads(pickle.dumps(made))
+    assert copied == made
+    assert copied(y, f)[0].ctypes.data != made(y, f)[0].ctypes.data
+
+
 def test_native_reads_labels_and_weights(rng):
     made = ADAPTERS["lightgbm"]("huber")
     y, f, w = np.abs(rng.normal(size=(3, 9)))

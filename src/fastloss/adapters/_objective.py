@@ -18,7 +18,9 @@ runtime keep their cores busy for a while after each of its steps, and ours woul
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+import threading
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -37,8 +39,8 @@ LARGEST_SPIKE = 10.0
 class Objective:
     """Gradient and hessian of a loss at raw scores, as gradient boosters ask for them.
 
-    Made by the `objective` function of an adapter. Immutable, compared by value, picklable, without state: it may be
-    called from several threads and workers.
+    Made by the `objective` function of an adapter. Immutable, compared by value, picklable: it may be called from
+    several threads and workers.
 
     Attributes
     ----------
@@ -75,7 +77,8 @@ class Objective:
         Returns
         -------
         gradient, hessian : ndarray of the shape of `y_pred`, float32
-            New arrays in the memory order of `y_pred`, multiplied by the weights.
+            Arrays in the memory order of `y_pred`, multiplied by the weights; those of an earlier call are used again
+            once nobody holds them.
 
         Raises
         ------
@@ -87,7 +90,7 @@ class Objective:
         if hasattr(y_pred, "get_label"):
             raise TypeError("y_pred must be an array of scores: the native interface of the booster takes `.native`")
         scores = _scores(self.loss, y_pred)
-        result = np.empty_like(scores, np.float32), np.empty_like(scores, np.float32)
+        result = self._results(scores)
         self.loss.gradient_and_hessian(
             y_true,
             scores,
@@ -104,6 +107,18 @@ class Objective:
             for derivative in result:
                 derivative /= np.asarray(self.unit, np.float32)
         return result
+
+    def _results(self, scores: Array) -> tuple[Array, Array]:
+        """Arrays to return, of the shape and order of the scores: fresh memory costs as much as the gradient."""
+        spare = self.__dict__.setdefault("_spare", threading.local())
+        pair = getattr(spare, "pair", None)
+        if pair is None or not (_unused(pair[0], scores) and _unused(pair[1], scores)):
+            pair = spare.pair = [np.empty_like(scores, np.float32), np.empty_like(scores, np.float32)]
+        gradient, hessian = pair
+        return gradient, hessian
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def native(self, preds: Array, data: Any) -> tuple[Array, Array]:
         """Compute the objective for the native interface of the booster.
@@ -162,6 +177,15 @@ class Metric:
         float
         """
         return float(self.loss(y_true, _scores(self.loss, y_pred), _weights(sample_weight)))
+
+
+UNUSED = 3  # references to an array that only its pair holds: that one, an argument here, and one of `getrefcount`
+
+
+def _unused(array: Array, scores: Array) -> bool:
+    """Whether the array has the shape and order of the scores, and nobody but its pair holds it."""
+    same = array.shape == scores.shape and array.flags.c_contiguous == scores.flags.c_contiguous
+    return same and sys.getrefcount(array) <= UNUSED
 
 
 @cache
