@@ -55,7 +55,7 @@ def test_import_needs_no_catboost():
     [
         ("catboost", None, r"needs catboost >= 1\.2\.7, which cannot be imported"),
         ("catboost", "1.1.1", r"needs catboost >= 1\.2\.7, found 1\.1\.1"),
-        ("sklearn", None, r"needs sklearn >= 1\.5, which cannot be imported"),
+        ("sklearn", None, r"needs sklearn >= 1\.6, which cannot be imported"),
     ],
 )
 def test_missing_or_old_library_is_one_clear_error(monkeypatch, module, version, message):

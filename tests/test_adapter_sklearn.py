@@ -83,7 +83,7 @@ def forgotten():
 
 def test_old_scikit_learn(monkeypatch, forgotten):
     monkeypatch.setattr(sklearn, "__version__", "1.4.2")
-    with pytest.raises(ImportError, match=r"needs sklearn >= 1\.5, found 1\.4\.2: pip install 'fastloss\[sklearn\]'"):
+    with pytest.raises(ImportError, match=r"needs sklearn >= 1\.6, found 1\.4\.2: pip install 'fastloss\[sklearn\]'"):
         hist_gradient_boosting_loss("huber")
 
 

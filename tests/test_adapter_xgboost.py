@@ -30,7 +30,7 @@ def test_import_needs_no_library():
     [
         ("xgboost", None, r"this needs xgboost >= 3\.1, which cannot be imported .*pip install 'fastloss\[xgboost\]'"),
         ("xgboost", SimpleNamespace(__version__="3.0.5"), r"this needs xgboost >= 3\.1, found 3\.0\.5: pip install"),
-        ("sklearn", None, r"this needs sklearn >= 1\.5, which cannot be imported"),
+        ("sklearn", None, r"this needs sklearn >= 1\.6, which cannot be imported"),
     ],
 )
 def test_missing_or_old_library(monkeypatch, name, library, found, message):
