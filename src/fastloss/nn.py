@@ -228,7 +228,8 @@ class Network(Layer):
     >>> import numpy as np, fastloss as fl
     >>> x = np.linspace(-1, 1, 50)[:, None]
     >>> y = np.abs(x[:, 0])
-    >>> network = fl.nn.Network([fl.nn.Dense(1, 8, random_state=0), fl.nn.Activation("tanh"), fl.nn.Dense(8, 1)])
+    >>> first, last = fl.nn.Dense(1, 8, random_state=0), fl.nn.Dense(8, 1, random_state=1)
+    >>> network = fl.nn.Network([first, fl.nn.Activation("tanh"), last])
     >>> loss, optimizer = fl.Huber(), fl.nn.Adam(learning_rate=0.01)
     >>> before = loss(y, network.forward(x)[:, 0])
     >>> for _ in range(300):
