@@ -1,9 +1,9 @@
 """Loss functions, their gradients and hessians for NumPy arrays, in one pass at memory speed."""
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from ._audit import Audit, audit
 from ._base import Evaluation, Loss, PointwiseLoss
 from ._registry import LossInfo, get, list_losses
 from ._threads import get_num_threads, num_threads, set_num_threads
@@ -13,6 +13,9 @@ from .losses import __all__ as _losses
 from .multitask import MultiTask
 from .penalties import L1, L2, ElasticNet, GroupLasso
 from .weighted_sum import WeightedSum
+
+if _TYPE_CHECKING:
+    from ._audit import Audit, audit
 
 __all__ = [
     "L1",
@@ -38,8 +41,14 @@ __all__ = [
 ]
 
 
+_SUBPACKAGES = ("adapters", "nn", "optim", "reference")
+_ELSEWHERE = {"Audit": "._audit", "audit": "._audit"}
+
+
 def __getattr__(name: str) -> _Any:
-    """Import subpackages on first use."""
-    if name in ("adapters", "nn", "optim", "reference"):
+    """Import what is not always needed on first use."""
+    if name in _SUBPACKAGES:
         return _import_module(f".{name}", __name__)
+    if name in _ELSEWHERE:
+        return getattr(_import_module(_ELSEWHERE[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
