@@ -1,6 +1,7 @@
 """Weighted sums against the sums of their parts, which the vectors test."""
 
 import copy
+import importlib
 import json
 import pickle
 
@@ -262,3 +263,33 @@ def test_out_is_filled():
         np.testing.assert_allclose(out, loss.gradient(y, f, w), rtol=1e-6, atol=1e-8)
         with pytest.raises(ValueError, match="out for the gradient must have the shape"):
             loss.gradient(y, f, w, out=np.empty(3))
+
+
+@pytest.mark.parametrize("library", ["catboost", "lightgbm", "sklearn", "xgboost"])
+@pytest.mark.parametrize(
+    "loss",
+    [ROWS[0], fl.GaussianNLL(log_variance=True) + 0.5 * fl.GaussianCRPS(log_variance=True), POINTWISE[0]],
+    ids=repr,
+)
+def test_estimators_train_on_it(library, loss, rng):
+    pytest.importorskip(library)
+    pytest.importorskip("sklearn")
+    adapter = importlib.import_module(f"fastloss.adapters.{library}")
+    x = rng.normal(size=(500, 3))
+    signal = x[:, 0] + np.sin(3 * x[:, 1])
+    classes = loss in ROWS
+    y = np.digitize(signal, [-0.7, 0.7]) if classes else signal + 0.3 * rng.normal(size=500)
+    name = ("LinearLoss" if library == "sklearn" else "Loss") + ("Classifier" if classes else "Regressor")
+    few = {
+        "catboost": {"iterations": 20, "thread_count": 1, "verbose": 0, "allow_writing_files": False},
+        "lightgbm": {"n_estimators": 20, "n_jobs": 1, "verbose": -1},
+        "sklearn": {},
+        "xgboost": {"n_estimators": 20, "n_jobs": 1},
+    }[library]
+    model = getattr(adapter, name)(loss=loss, **few).fit(x, y)
+    raw = np.asarray(
+        model._raw_scores(x) if not (classes and library == "sklearn") else model.decision_function(x), float
+    )
+    constant = np.broadcast_to(loss.init_score(y), raw.shape)
+    assert loss(y, raw) < loss(y, constant) - 0.05
+    assert model.predict(x).shape == (500,)

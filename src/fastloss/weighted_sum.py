@@ -126,6 +126,12 @@ class WeightedSum(KernelLoss):
     def _non_negative(self) -> bool:
         return all(a >= 0 for a, _ in self.parts)
 
+    @property
+    def ignored(self) -> int | None:
+        """The label of rows that do not count, if it is the same for all parts."""
+        found = {getattr(part, "ignored", None) for part in self._losses}
+        return found.pop() if len(found) == 1 else None
+
     # ---- whether the parts go together ------------------------------------------------------------------------------
 
     def _check_parameters(self) -> None:
