@@ -18,9 +18,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from .. import _validation as check
-from .._base import Array, ArrayLike, Evaluation, Methods
+from .._base import Array, ArrayLike, Methods
 from .._domains import CLASSES, REAL
-from .._inputs import InputsLoss, InputsMethods, delivered, workspace
+from .._inputs import Call, InputsLoss, delivered, workspace
 from .._links import SOFTMAX
 from .._parameters import integer, number, numbers, optional
 from .._registry import loss
@@ -39,194 +39,6 @@ ROWS_IN_TILE = 64  # but not fewer rows of the weights
 FEATURES_FOR_A_THREAD = 32  # for each thread, from which the softmax costs less than a third of the matrix products
 
 Progress = Callable[[int, int], Any]
-
-
-class LinearMethods(InputsMethods):
-    """The calls of a linear layer under a loss."""
-
-    def __call__(  # type: ignore[override]
-        self,
-        y_true: ArrayLike,
-        features: ArrayLike,
-        weights: ArrayLike,
-        bias: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        reduction: str = "mean",
-        out: Array | None = None,
-        n_threads: int | None = None,
-        memory_budget: int | None = None,
-        progress: Progress | None = None,
-    ) -> Any:
-        """Compute the loss.
-
-        Parameters
-        ----------
-        y_true : array_like of shape (N,)
-            Class indices, of any integer type, bool, or whole floats.
-        features : array_like of shape (N, D)
-            The inputs X of the layer. If features, weights and bias are all float32 or shorter, the computation is in
-            float32, else in float64.
-        weights : array_like of shape (V, D)
-            The weights W of the layer, one row for each class; of any strides. They are never copied as a whole: what
-            the matrix product cannot take as it is, is converted in tiles, once or twice for each panel.
-        bias : array_like of shape (V,), optional
-            The bias b of the layer.
-        sample_weight : array_like of shape (N,) or float, optional
-            Weights >= 0. A row of weight 0 contributes exactly 0, whatever its features are.
-        reduction : {"mean", "sum", "none"}
-            ``sum(w l) / sum(w c)`` with the counts c of the rows, ``sum(w l)``, or the array ``w l``.
-        out : ndarray, optional
-            float32 or float64 array of shape (N,) for the result of ``reduction="none"``.
-        n_threads : int, optional
-            Threads of the softmax, by default one where the softmax is a small part of the work; results do not
-            depend on it. The threads of the matrix products are those of NumPy's BLAS.
-        memory_budget : int, optional
-            Bytes for the logits of a panel of rows and the buffers beside it, at least those of one row. By default
-            a twelfth of all logits, at least what 64 rows need, at most 64 MiB. More memory means faster matrix
-            products; results for different budgets differ by rounding.
-        progress : callable, optional
-            Called as ``progress(done, total)`` after each panel, with numbers of rows of positive weight.
-
-        Returns
-        -------
-        float or ndarray
-            Summed in float64.
-
-        Raises
-        ------
-        TypeError
-            If an argument is not a real array on the CPU.
-        ValueError
-            If shapes do not match, a label or weight is outside its domain, or the mean is over nothing.
-
-        Examples
-        --------
-        >>> import fastloss as fl
-        >>> round(fl.LinearCrossEntropy()([0, 1], [[1.0], [2.0]], [[0.0], [1.0]]), 6)
-        0.720095
-        """
-        inputs = y_true, features, weights, bias
-        options = {"memory_budget": memory_budget, "progress": progress}
-        return self._evaluate(VALUE, inputs, sample_weight, reduction, out, n_threads, **options)
-
-    value = __call__  # type: ignore[assignment]
-
-    def gradient(  # type: ignore[override]
-        self,
-        y_true: ArrayLike,
-        features: ArrayLike,
-        weights: ArrayLike,
-        bias: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        reduction: str = "mean",
-        out: tuple[Array | None, ...] | None = None,
-        n_threads: int | None = None,
-        memory_budget: int | None = None,
-        progress: Progress | None = None,
-    ) -> tuple[Array, ...]:
-        """Compute the derivatives of the sum or mean of the loss in features, weights and bias.
-
-        Parameters, errors: as for the call of the loss itself; `out` is a tuple of arrays (or None) for the gradients.
-
-        Returns
-        -------
-        features, weights : ndarray
-            The gradients, each of the shape of its input. For ``reduction="none"`` as for "sum".
-        bias : ndarray
-            Only if there is a bias.
-
-        Examples
-        --------
-        >>> import fastloss as fl
-        >>> fl.LinearCrossEntropy().gradient([0, 1], [[1.0], [2.0]], [[0.0], [0.0]])
-        (array([[0.],
-               [0.]]), array([[ 0.25],
-               [-0.25]]))
-        """
-        inputs = y_true, features, weights, bias
-        options = {"memory_budget": memory_budget, "progress": progress}
-        return self._evaluate(GRADIENT, inputs, sample_weight, reduction, out, n_threads, **options)  # type: ignore[no-any-return]
-
-    def value_and_gradient(  # type: ignore[override]
-        self,
-        y_true: ArrayLike,
-        features: ArrayLike,
-        weights: ArrayLike,
-        bias: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        reduction: str = "mean",
-        out: Any = None,
-        n_threads: int | None = None,
-        memory_budget: int | None = None,
-        progress: Progress | None = None,
-    ) -> tuple[Any, tuple[Array, ...]]:
-        """Compute the value and the gradients in features, weights and bias in one pass.
-
-        Parameters, errors: as for the call of the loss itself; `out` is the tuple of arrays for the gradients (with
-        ``reduction="none"`` a pair: the array of values, and that tuple).
-
-        Returns
-        -------
-        value : float or ndarray
-        gradients : tuple of ndarray
-            As `gradient` returns them.
-
-        Examples
-        --------
-        >>> import fastloss as fl
-        >>> value, (dx, dw) = fl.LinearCrossEntropy().value_and_gradient([0, 1], [[1.0], [2.0]], [[0.0], [0.0]])
-        >>> dw
-        array([[ 0.25],
-               [-0.25]])
-        """
-        inputs = y_true, features, weights, bias
-        options = {"memory_budget": memory_budget, "progress": progress}
-        return self._evaluate(VALUE | GRADIENT, inputs, sample_weight, reduction, out, n_threads, **options)  # type: ignore[no-any-return]
-
-    def evaluate(  # type: ignore[override]
-        self,
-        y_true: ArrayLike,
-        features: ArrayLike,
-        weights: ArrayLike,
-        bias: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        *,
-        outputs: tuple[str, ...] = ("value", "gradient"),
-        reduction: str = "mean",
-        out: Any = None,
-        n_threads: int | None = None,
-        memory_budget: int | None = None,
-        progress: Progress | None = None,
-    ) -> Evaluation:
-        """Compute the value, the gradients or both in one pass.
-
-        Parameters
-        ----------
-        y_true, features, weights, bias, sample_weight, reduction, n_threads, memory_budget, progress
-            As for the call of the loss itself.
-        outputs : tuple of str
-            Of ``"value"``, ``"gradient"``.
-        out : ndarray or tuple, optional
-            As for the method that computes these outputs.
-
-        Returns
-        -------
-        Evaluation
-            A named tuple, whose `gradient` is a tuple; None where an output was not asked for.
-
-        Examples
-        --------
-        >>> import fastloss as fl
-        >>> fl.LinearCrossEntropy().evaluate([0], [[1.0]], [[1.0], [1.0]], outputs=("gradient",))
-        Evaluation(value=None, gradient=(array([[0.]]), array([[-0.5],
-               [ 0.5]])), hessian=None)
-        """
-        inputs = y_true, features, weights, bias
-        options = {"memory_budget": memory_budget, "progress": progress}
-        return self._evaluation(outputs, inputs, sample_weight, reduction, out, n_threads, **options)
 
 
 class Plan(NamedTuple):
@@ -268,7 +80,7 @@ class Plan(NamedTuple):
     default_hessian="",
     reference="E. Wijmans et al., Cut your losses in large-vocabulary language models, 2024, arXiv:2411.09009.",
 )
-class LinearCrossEntropy(LinearMethods, InputsLoss):
+class LinearCrossEntropy(InputsLoss):
     r"""The last linear layer and the softmax cross-entropy in one call, which never holds all logits.
 
     .. math:: l = -\sum_k c_k t_k \log p_k, \qquad p = \mathrm{softmax}(W x + b),
@@ -330,6 +142,66 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
         super().__post_init__()
         object.__setattr__(self, "_rows", SparseCategoricalCrossEntropy(from_logits=True, **self._parameters()))
 
+    def _arguments(
+        self,
+        y_true: ArrayLike,
+        features: ArrayLike,
+        weights: ArrayLike,
+        bias: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        reduction: str = "mean",
+        out: Any = None,
+        n_threads: int | None = None,
+        memory_budget: int | None = None,
+        progress: Progress | None = None,
+    ) -> Call:
+        """Compute the loss.
+
+        Parameters
+        ----------
+        y_true : array_like of shape (N,)
+            Class indices, of any integer type, bool, or whole floats.
+        features : array_like of shape (N, D)
+            The inputs X of the layer. If features, weights and bias are all float32 or shorter, the computation is in
+            float32, else in float64.
+        weights : array_like of shape (V, D)
+            The weights W of the layer, one row for each class; of any strides. They are never copied as a whole: what
+            the matrix product cannot take as it is, is converted in tiles, once or twice for each panel.
+        bias : array_like of shape (V,), optional
+            The bias b of the layer.
+        sample_weight : array_like of shape (N,) or float, optional
+            Weights >= 0. A row of weight 0 contributes exactly 0, whatever its features are.
+        reduction : {"mean", "sum", "none"}
+            ``sum(w l) / sum(w c)`` with the counts c of the rows, ``sum(w l)``, or the array ``w l``.
+        out : ndarray, optional
+            float32 or float64 array of shape (N,) for the result of ``reduction="none"``.
+        n_threads : int, optional
+            Threads of the softmax, by default one where the softmax is a small part of the work; results do not
+            depend on it. The threads of the matrix products are those of NumPy's BLAS.
+        memory_budget : int, optional
+            Bytes for the logits of a panel of rows and the buffers beside it, at least those of one row. By default
+            a twelfth of all logits, at least what 64 rows need, at most 64 MiB. More memory means faster matrix
+            products; results for different budgets differ by rounding.
+        progress : callable, optional
+            Called as ``progress(done, total)`` after each panel, with numbers of rows of positive weight.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not a real array on the CPU.
+        ValueError
+            If shapes do not match, a label or weight is outside its domain, or the mean is over nothing.
+
+        Examples
+        --------
+        >>> import fastloss as fl
+        >>> round(fl.LinearCrossEntropy()([0, 1], [[1.0], [2.0]], [[0.0], [1.0]]), 6)
+        0.720095
+        """
+        options = {"memory_budget": memory_budget, "progress": progress}
+        return Call((y_true, features, weights, bias), sample_weight, reduction, out, n_threads, options)
+
     @property
     def reference(self) -> Methods:
         """The same loss in plain NumPy: the specification that this one is tested against."""
@@ -369,28 +241,16 @@ class LinearCrossEntropy(LinearMethods, InputsLoss):
         """
         return self._rows.init_score(y_true, sample_weight, n_classes)  # type: ignore[no-any-return]
 
-    def _evaluate(  # type: ignore[override]
-        self,
-        want: int,
-        inputs: tuple[Any, ...],
-        sample_weight: ArrayLike | None,
-        reduction: str,
-        out: Any,
-        n_threads: int | None,
-        *,
-        memory_budget: int | None = None,
-        progress: Progress | None = None,
-    ) -> Any:
-        y, x, w, b, weight, outs = check.prepare_linear(
-            self._rows, want, inputs, sample_weight, reduction, out, n_threads, memory_budget, progress
-        )
+    def _evaluate(self, want: int, call: Call) -> Any:  # type: ignore[override]
+        reduction, n_threads, progress = call.reduction, call.n_threads, call.options["progress"]
+        y, x, w, b, weight, outs = check.prepare_linear(self._rows, want, *call[:5], **call.options)
         real = np.dtype(check.linear_type(x, w, b))
         rows, labels, weight, total = self._counted(y, weight, reduction, real)
         n, mean = len(rows), reduction == "mean"
 
         if n_threads is None and FEATURES_FOR_A_THREAD * get_num_threads() <= x.shape[1]:
             n_threads = 1
-        layer = _Layer(n, x, w, b, real, memory_budget)
+        layer = _Layer(n, x, w, b, real, call.options["memory_budget"])
         if want & GRADIENT:
             layer.start_gradients(outs[1], 1 / total if mean else 1.0, (y, x, w, b))
         values, sums = np.zeros(y.shape if reduction == "none" else 0, real), []

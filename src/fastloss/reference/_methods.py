@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._base import Array
+from .._inputs import Call, InputsMethods
 
 
 class ReferenceOf:
@@ -36,3 +37,11 @@ def curvature(loss: Any, terms: Any, f: Array, policy: str) -> Array:
     if term is None:
         raise ValueError(f"the reference of {loss!r} has no {policy}")
     return np.broadcast_to(term(), f.shape)
+
+
+class InputsReference(ReferenceOf, InputsMethods):
+    """A loss of several inputs in pure NumPy: it takes the arguments of the loss."""
+
+    def _arguments(self, *arguments: Any, **named: Any) -> Call:
+        """Compute the loss; arguments and errors as for the loss itself."""
+        return self.loss._arguments(*arguments, **named)  # type: ignore[no-any-return]

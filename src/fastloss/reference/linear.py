@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _validation as check
-from .._inputs import delivered
+from .._inputs import Call, delivered
 from .._validation import GRADIENT, VALUE
-from ..losses.linear import LinearMethods
-from ._methods import ReferenceOf
+from ._methods import InputsReference
 from ._rows import RowReference
 from ._support import Array, RowTerms
 from .multiclass import sparse_categorical_cross_entropy
@@ -29,28 +28,15 @@ def linear_cross_entropy(y: Array, x: Array, w: Array, b: Array | None = None, *
     return sparse_categorical_cross_entropy(y, logits(x, w, b), from_logits=True, eps=0.0, **parameters)
 
 
-class LinearReference(ReferenceOf, LinearMethods):
+class LinearReference(InputsReference):
     """A linear layer under the cross-entropy in pure NumPy."""
 
     loss: LinearCrossEntropy
 
-    def _evaluate(  # type: ignore[override]
-        self,
-        want: int,
-        inputs: tuple[Any, ...],
-        sample_weight: Any,
-        reduction: str,
-        out: Any,
-        n_threads: int | None,
-        *,
-        memory_budget: int | None = None,
-        progress: Any = None,
-    ) -> Any:
+    def _evaluate(self, want: int, call: Call) -> Any:  # type: ignore[override]
         """All rows at once, whatever the budget."""
-        rows = self.loss._rows
-        y, x, w, b, weight, outs = check.prepare_linear(
-            rows, want, inputs, sample_weight, reduction, out, n_threads, memory_budget, progress
-        )
+        rows, reduction, progress = self.loss._rows, call.reduction, call.options["progress"]
+        y, x, w, b, weight, outs = check.prepare_linear(rows, want, *call[:5], **call.options)
         real = check.linear_type(x, w, b)
         x, w = (a.astype(real).astype(np.float64) for a in (x, w))
         b = None if b is None else b.astype(real).astype(np.float64)
