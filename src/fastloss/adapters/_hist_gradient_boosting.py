@@ -21,6 +21,7 @@ from sklearn.utils.metaestimators import available_if
 from .._base import Array, ArrayLike, Loss
 from .._domains import ClassLabels, Domain, Labels
 from .._domains import Interval as Numbers
+from ._objective import has_spikes, limit_spikes
 
 
 def is_of_classes(loss: Loss) -> bool:
@@ -81,6 +82,8 @@ class Terms:
             n_threads=n_threads,
             hessian=self.curvature,
         )
+        if has_spikes(self.of, self.curvature):
+            limit_spikes(gradient_out, hessian_out, 0.0)
 
 
 class LossLink(BaseLink):
