@@ -18,19 +18,23 @@
     extern row_block_function run_row_block_##suffix;        \
     extern ptrdiff_t row_scratch_##suffix(const row_job *);  \
     extern const long_row_functions long_row_table_##suffix; \
+    extern group_function run_group_##suffix;                \
+    extern ptrdiff_t group_scratch_##suffix(ptrdiff_t);      \
     extern const vmath_row vmath_table_##suffix[];           \
     extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
 #define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
 #define BOTH_TYPES(name, isa) { name##_f32_##isa, name##_f64_##isa }
-#define SET(isa)                                       \
-    {                                                  \
-        .name = #isa,                                  \
-        .run = BOTH_TYPES(run_block, isa),             \
-        .run_rows = BOTH_TYPES(run_row_block, isa),    \
-        .row_scratch = BOTH_TYPES(row_scratch, isa),   \
-        .long_rows = BOTH_TYPES(&long_row_table, isa), \
-        .vmath = BOTH_TYPES(vmath_table, isa),         \
-        .probe = BOTH_TYPES(probe, isa),               \
+#define SET(isa)                                         \
+    {                                                    \
+        .name = #isa,                                    \
+        .run = BOTH_TYPES(run_block, isa),               \
+        .run_rows = BOTH_TYPES(run_row_block, isa),      \
+        .row_scratch = BOTH_TYPES(row_scratch, isa),     \
+        .long_rows = BOTH_TYPES(&long_row_table, isa),   \
+        .run_group = BOTH_TYPES(run_group, isa),         \
+        .group_scratch = BOTH_TYPES(group_scratch, isa), \
+        .vmath = BOTH_TYPES(vmath_table, isa),           \
+        .probe = BOTH_TYPES(probe, isa),                 \
     }
 
 #if defined(__x86_64__)

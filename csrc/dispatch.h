@@ -2,6 +2,7 @@
 #ifndef FASTLOSS_DISPATCH_H
 #define FASTLOSS_DISPATCH_H
 
+#include "group_job.h"
 #include "row_job.h"
 
 #ifdef _OPENMP
@@ -27,7 +28,9 @@ typedef struct {
     row_block_function *run_rows[2];
     ptrdiff_t (*row_scratch[2])(const row_job *); /* bytes for one thread */
     const long_row_functions *long_rows[2];
-    const vmath_row *vmath[2]; /* ends with a NULL name */
+    group_function *run_group[2];
+    ptrdiff_t (*group_scratch[2])(ptrdiff_t largest); /* bytes for one thread */
+    const vmath_row *vmath[2];                        /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;
 

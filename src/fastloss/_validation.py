@@ -404,6 +404,84 @@ def linear_type(*arrays: Array | None) -> type[np.floating[Any]]:
     return np.result_type(*(working_type(a) for a in arrays if a is not None)).type
 
 
+# ---- groups of rows --------------------------------------------------------------------------------------------------
+
+
+def prepare_groups(
+    loss: Loss,
+    want: int,
+    y_true: Any,
+    y_pred: Any,
+    sample_weight: Any,
+    group: Any,
+    qid: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+) -> tuple[Array, Array, Array, Array | None, Any]:
+    """Relevances, scores, the bounds of the groups, their weights and `out`, contiguous and checked."""
+    check_options(reduction, n_threads)
+    y, s = as_array("y_true", y_true), as_array("y_pred", y_pred)
+    if s.ndim != 1:
+        raise ValueError(f"y_pred must have one score for each row, shape (n,), got {s.shape}")
+    if y.shape != s.shape:
+        raise ValueError(f"y_true must have the shape {s.shape} of y_pred, got {y.shape}")
+    start = group_bounds(group, qid, len(s))
+    shape = (len(start) - 1,)
+    w = None
+    if sample_weight is not None:
+        w = as_array("sample_weight", sample_weight)
+        if w.shape not in ((), shape):
+            raise ValueError(
+                f"sample_weight must be a scalar or have one entry for each of {shape[0]} groups, got {w.shape}"
+            )
+        w = w.astype(np.float64)
+        if not (ok := Interval(0.0).contains(w)).all():
+            raise outside("sample_weight", ">= 0 and finite", w, ok)
+        if reduction == "mean" and w.size and not w.any():
+            raise ValueError("sample_weight must not sum to zero for reduction='mean'")
+    if out is not None:
+        out = check_out(want, reduction, out, shape, s.shape)
+    relevance = np.ascontiguousarray(y, np.float64)
+    domain = loss.info.y_domain
+    ok = np.isfinite(relevance) & domain.contains(relevance)
+    if not ok.all():
+        raise outside("y_true", f"{domain} and finite", y, ok)
+    return relevance, np.ascontiguousarray(s, working_type(s)), start, w, out
+
+
+def group_bounds(group: Any, qid: Any, n: int) -> Array:
+    """Where groups of n rows begin, and n."""
+    if group is not None and qid is not None:
+        raise ValueError("group must be None where qid is given: one of them says which rows belong together")
+    if qid is not None:
+        q = as_array("qid", qid)
+        if q.shape != (n,):
+            raise ValueError(f"qid must have the shape ({n},) of y_pred, got {q.shape}")
+        if q.dtype.kind not in "biu":
+            raise TypeError(f"qid must hold integers, got dtype {q.dtype}")
+        bounds = np.flatnonzero(np.concatenate([[True], q[1:] != q[:-1]])) if n else np.zeros(0, np.intp)
+        first, counts = np.unique(q[bounds], return_counts=True)
+        if (counts > 1).any():
+            again = first[int(np.argmax(counts > 1))]
+            at = int(bounds[q[bounds] == again][1])
+            raise ValueError(f"qid must hold each group in one run of rows, got {again} again at index {at}")
+        return np.append(bounds, n).astype(np.intp)
+    if group is None:
+        return np.array([0, n], np.intp)
+    sizes = as_array("group", group)
+    if sizes.ndim != 1:
+        raise ValueError(f"group must be one-dimensional, got the shape {sizes.shape}")
+    if sizes.dtype.kind not in "biu" and sizes.size:
+        raise TypeError(f"group must hold integers, got dtype {sizes.dtype}")
+    if not (ok := (sizes >= 0) & (sizes <= n)).all():
+        raise outside("group", f"in [0, {n}], the number of rows", sizes, ok)
+    total = int(sizes.sum(dtype=np.int64)) if len(sizes) <= 2**31 else -1
+    if total != n:
+        raise ValueError(f"group must add up to the {n} rows of y_pred, got {total}")
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)]).astype(np.intp)
+
+
 # ---- values outside their domains -----------------------------------------------------------------------------------
 
 

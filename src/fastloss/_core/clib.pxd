@@ -60,6 +60,25 @@ cdef extern from "row_job.h" nogil:
         void (*write)(void *, Py_ssize_t) noexcept nogil
         void (*finish)(void *, partial *) noexcept nogil
 
+cdef extern from "group_job.h" nogil:
+    ctypedef enum group_loss:
+        PAIRWISE_HINGE, PAIRWISE_LOGISTIC, LAMBDA_RANK, LIST_NET, LIST_MLE
+    ctypedef struct group_job:
+        group_loss loss
+        int want, majorizer, average, normalize, proportional
+        double scale
+        Py_ssize_t top
+        const double *y
+        const double *gains
+        const double *discounts
+        const void *scores
+        void *gradient
+        void *hessian
+        const Py_ssize_t *start
+        double *value
+        double *count
+    ctypedef void group_function(const group_job *, Py_ssize_t, char *) noexcept nogil
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
@@ -70,6 +89,8 @@ cdef extern from "dispatch.h" nogil:
         row_block_function *run_rows[2]
         Py_ssize_t (*row_scratch[2])(const row_job *) noexcept nogil
         const long_row_functions *long_rows[2]
+        group_function *run_group[2]
+        Py_ssize_t (*group_scratch[2])(Py_ssize_t) noexcept nogil
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

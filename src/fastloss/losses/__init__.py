@@ -1,11 +1,12 @@
 """The public losses, by family."""
 
-from . import binary, counts, distributions, linear, multiclass, regression
+from . import binary, counts, distributions, linear, multiclass, ranking, regression
 from .binary import *  # noqa: F403
 from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
 from .linear import *  # noqa: F403
 from .multiclass import *  # noqa: F403
+from .ranking import *  # noqa: F403
 from .regression import *  # noqa: F403
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     *binary.__all__,
     *multiclass.__all__,
     *linear.__all__,
+    *ranking.__all__,
 ]

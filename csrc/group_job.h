@@ -1,0 +1,30 @@
+/* One call of a ranking loss, as plain data: what the parallel driver hands to the kernels of groups. */
+#ifndef FASTLOSS_GROUP_JOB_H
+#define FASTLOSS_GROUP_JOB_H
+
+#include "job.h"
+
+typedef enum { PAIRWISE_HINGE, PAIRWISE_LOGISTIC, LAMBDA_RANK, LIST_NET, LIST_MLE } group_loss;
+
+/* Arrays hold all rows, those of group g from start[g] on; relevances are float64, scores and derivatives `real`. */
+typedef struct {
+    group_loss loss;
+    int want;
+    int majorizer;           /* where it is not a multiple of the exact hessian */
+    int average;             /* pairs: 1 where the value of a group is the mean over its pairs                           */
+    int normalize;           /* LAMBDA_RANK: as the boosters do by default                                              */
+    int proportional;        /* LIST_NET: targets y / sum y instead of softmax(y)                                        */
+    double scale;            /* sigma, or the margin                                                                    */
+    ptrdiff_t top;           /* LAMBDA_RANK: a pair has one row among the first `top`                                    */
+    const double *y, *gains; /* gains: LAMBDA_RANK                                                                       */
+    const double *discounts; /* as many as the largest group has rows                                                   */
+    const void *scores;
+    void *gradient, *hessian;
+    const ptrdiff_t *start;
+    double *value, *count; /* one for each group                                                                       */
+} group_job;
+
+/* Runs one group; `scratch` has group_scratch bytes for the largest. */
+typedef void group_function(const group_job *, ptrdiff_t group, char *scratch);
+
+#endif

@@ -1,0 +1,332 @@
+"""Ranking losses against exact results, their definitions and torch."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import pickle
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from rows import array
+from support import VECTORS, same
+from test_rows_vectors import TINY, allowed, check
+
+import fastloss as fl
+from fastloss._groups import GroupLoss
+
+LOSSES = [name for name in fl.list_losses() if isinstance(fl.get(name), GroupLoss)]
+VARIANTS = [
+    fl.PairwiseHinge(),
+    fl.PairwiseHinge(margin=0.5, average="groups"),
+    fl.PairwiseLogistic(),
+    fl.PairwiseLogistic(sigma=2.0, average="groups"),
+    fl.LambdaRank(),
+    fl.LambdaRank(k=3),
+    fl.LambdaRank(k=5, normalize=True, gain="linear"),
+    fl.LambdaRank(gain=[0, 1, 3, 7, 7], sigma=0.5),
+    fl.ListNet(),
+    fl.ListNet(target="proportional"),
+    fl.ListMLE(),
+]
+
+
+@cache
+def cases() -> list[dict[str, Any]]:
+    return json.loads((VECTORS / "structured_ranking.json").read_text())["cases"]
+
+
+def keywords(case: dict[str, Any]) -> dict[str, Any]:
+    return {k: array(v) if isinstance(v, dict) else v for k, v in case["keywords"].items()}
+
+
+def sample(n_groups: int, seed: int, largest: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, largest, n_groups)
+    n = int(group.sum())
+    return rng.integers(0, 5, n), rng.normal(size=n), group, rng.uniform(0, 2, n_groups)
+
+
+# ---- exact results --------------------------------------------------------------------------------------------------
+
+
+def compare(case: dict[str, Any], methods: Any, dtype: type) -> None:
+    expected = case["expected"]
+    y, s = (array(x) for x in case["inputs"])
+    w = None if case["sample_weight"] is None else array(case["sample_weight"])
+    s = s.astype(dtype)
+    given = keywords(case)
+    value, gradient = methods.value_and_gradient(y, s, w, reduction="none", **given)
+    check("value", value, array(expected["values"]), allowed(expected["values"], dtype), dtype)
+    exact, tolerance = array(expected["gradients"][0]), allowed(expected["gradients"][0], dtype)
+    check("gradient", gradient, exact, tolerance, dtype)
+    total = float.fromhex(expected["denominator"])
+    mean = methods.gradient(y, s, w, **given)
+    check("gradient of the mean", mean, exact / (total or np.inf), 1.5 * tolerance / (total or 1) + TINY[dtype], dtype)
+    if "hessian" in expected:
+        h = methods.hessian(y, s, w, reduction="sum", **given)
+        check("hessian", h, array(expected["hessian"]), allowed(expected["hessian"], dtype), dtype)
+    summed = allowed(expected["values"], dtype).sum()
+    for reduction, divisor in (("sum", 1.0), ("mean", total or 1.0)):
+        computed = methods(y, s, w, reduction=reduction, **given)
+        assert type(computed) is float
+        np.testing.assert_allclose(computed, float.fromhex(expected[reduction]), rtol=0, atol=summed / divisor)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["id"])
+def test_kernel(case, instruction_set):
+    loss = getattr(fl, case["loss"])(**case["params"])
+    for dtype in [np.float64, np.float32] if case.get("float32_exact") else [np.float64]:
+        compare(case, loss, dtype)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case["id"])
+def test_reference(case):
+    compare(case, getattr(fl, case["loss"])(**case["params"]).reference, np.float64)
+
+
+# ---- definitions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_agrees_with_reference(loss, real):
+    y, s, group, w = sample(30, 1)
+    w[3] = 0
+    s = s.astype(real)
+    tolerance = 2e-5 if real == np.float32 else 1e-12
+    for policy in loss.hessian_policies:
+        for reduction in ("mean", "sum", "none"):
+            got = loss.evaluate(y, s, w, group=group, reduction=reduction, hessian=policy)
+            expected = loss.reference.evaluate(y, s, w, group=group, reduction=reduction, hessian=policy)
+            for a, b in zip(got, expected, strict=True):
+                np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_gradient_is_the_derivative(loss):
+    """Where ranks stay: of LambdaRank they are constants."""
+    rng = np.random.default_rng(2)
+    y, s = rng.integers(0, 5, 12), rng.permutation(12) * 1.0 + 0.1 * rng.normal(size=12)
+    if isinstance(loss, fl.LambdaRank) and loss.normalize:
+        pytest.skip("normalised weights depend on the scores and count as constants")
+    g, h = loss.gradient_and_hessian(y, s, reduction="sum")
+    for i in range(12):
+        step = np.zeros(12)
+        step[i] = 1e-5
+        up, down = loss.gradient(y, s + step, reduction="sum"), loss.gradient(y, s - step, reduction="sum")
+        values = [loss(y, s + d, reduction="sum") for d in (step, -step)]
+        np.testing.assert_allclose((values[0] - values[1]) / 2e-5, g[i], atol=1e-6)
+        np.testing.assert_allclose((up[i] - down[i]) / 2e-5, h[i], atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_gradients_sum_to_zero_and_shifts_do_not_matter(loss):
+    y, s, group, _ = sample(20, 3)
+    g = loss.gradient(y, s, group=group, reduction="sum")
+    bounds = np.concatenate([[0], np.cumsum(group)])
+    for a, b in itertools.pairwise(bounds):
+        assert abs(g[a:b].sum()) < 1e-11
+    np.testing.assert_allclose(loss(y, s + 1024.0, group=group), loss(y, s, group=group), rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_majorizer_bounds_the_full_hessian(loss):
+    if loss.default_hessian == "majorizer" or isinstance(loss, fl.LambdaRank):
+        pytest.skip("the hessian is 0, or ranks move")
+    rng = np.random.default_rng(4)
+    y, s = rng.integers(0, 4, 8), rng.normal(size=8)
+    full = np.array([
+        (loss.gradient(y, s + 1e-5 * e, reduction="sum") - loss.gradient(y, s - 1e-5 * e, reduction="sum")) / 2e-5
+        for e in np.eye(8)
+    ])  # fmt: skip
+    d = np.diag(loss.hessian(y, s, reduction="sum", hessian="majorizer"))
+    assert np.linalg.eigvalsh(d - (full + full.T) / 2).min() > -1e-6
+
+
+def test_agrees_with_torch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    y, s = rng.integers(0, 3, 15), rng.normal(size=15)
+    z = torch.tensor(s, requires_grad=True)
+    label = torch.tensor(y)
+    pairs = label[:, None] > label
+    difference = z[:, None] - z
+    checks = {
+        fl.PairwiseLogistic(): torch.nn.functional.softplus(-difference)[pairs].sum(),
+        fl.PairwiseHinge(): torch.relu(1 - difference)[pairs].sum(),
+        fl.ListNet(): -(torch.softmax(label.double(), 0) * torch.log_softmax(z, 0)).sum(),
+    }
+    for loss, total in checks.items():
+        (slope,) = torch.autograd.grad(total, z, retain_graph=True)
+        value, gradient = loss.value_and_gradient(y, s, reduction="sum")
+        np.testing.assert_allclose(value, total.item(), rtol=1e-12)
+        np.testing.assert_allclose(gradient, slope.numpy(), atol=1e-12)
+
+
+# ---- special cases --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_nan_spoils_its_group_alone(loss, instruction_set):
+    y, s, group, _ = sample(12, 6, largest=30)
+    group[4] = 0
+    y, s = y[: group.sum()], s[: group.sum()]
+    bad = 7
+    start = int(group[:bad].sum())
+    s[start + 1] = np.nan
+    value, gradient = loss.value_and_gradient(y, s, group=group, reduction="none")
+    clean = np.where(np.isnan(s), 0, s)
+    expected, slope = loss.value_and_gradient(y, clean, group=group, reduction="none")
+    inside = np.zeros(len(s), bool)
+    inside[start : start + group[bad]] = True
+    assert np.isnan(value[bad])
+    assert np.isnan(gradient[inside]).all()
+    np.testing.assert_array_equal(np.delete(value, bad), np.delete(expected, bad))
+    np.testing.assert_array_equal(gradient[~inside], slope[~inside])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_groups_without_information(name):
+    loss = fl.get(name)
+    assert loss([], []) == 0.0
+    assert loss.gradient([], []).shape == (0,)
+    values = loss([], [], group=[0, 0], reduction="none")
+    np.testing.assert_array_equal(values, [0, 0])
+    if name.startswith(("pair", "lambda")):
+        value, gradient = loss.value_and_gradient([1, 1, 1], [3.0, 2.0, 1.0], group=[2, 1])
+        assert value == 0.0
+        np.testing.assert_array_equal(gradient, 0)
+    proportional = fl.ListNet(target="proportional")
+    assert proportional([0, 0, 1, 1], [1.0, 2.0, 3.0, 3.0], group=[2, 2]) == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_infinite_scores(loss):
+    y, s = np.array([2, 0, 1, 1]), np.array([np.inf, 0.0, -np.inf, 1.0])
+    got = loss.value_and_gradient(y, s, reduction="sum")
+    expected = loss.reference.value_and_gradient(y, s, reduction="sum")
+    if not isinstance(loss, fl.ListMLE):
+        np.testing.assert_allclose(got[0], expected[0])
+        np.testing.assert_allclose(got[1], expected[1])
+    ties = loss.value_and_gradient([1, 1, 0], [np.inf, np.inf, 0.0], reduction="sum")
+    assert not isinstance(loss, fl.PairwiseLogistic) or ties[0] == 0.0
+
+
+def test_ties_of_scores_rank_in_their_order():
+    loss = fl.LambdaRank(k=1)
+    a = loss.gradient([1, 0, 0], [0.0, 0.0, 0.0], reduction="sum")
+    b = loss.gradient([0, 0, 1], [0.0, 0.0, 0.0], reduction="sum")
+    assert a[1] > 0
+    assert a[2] > a[1]  # rank 2 is farther from rank 0
+    assert b[1] == 0  # rank 1 and 2 are both below the truncation
+    assert b[0] > 0
+
+
+def test_tiny_losses_keep_their_digits():
+    assert fl.PairwiseLogistic()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
+    assert fl.ListMLE()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
+    assert fl.ListNet(target="proportional")([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
+
+
+# ---- arrays and threads ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_same_bits_for_any_number_of_threads(loss):
+    y, s, group, w = sample(400, 7, largest=60)
+    expected = loss.evaluate(y, s, w, group=group, n_threads=1)
+    for n in (2, 3, 7):
+        assert all(map(same, loss.evaluate(y, s, w, group=group, n_threads=n), expected))
+    assert same(loss.gradient(y, s, w, group=group), expected.gradient)
+    assert loss(y, s, w, group=group) == expected.value
+
+
+def test_qid_is_group():
+    loss = fl.LambdaRank()
+    y, s, group, _ = sample(9, 8)
+    group[group == 0] = 1
+    y, s, _, _ = sample(9, 8, 40)
+    n = int(group.sum())
+    rng = np.random.default_rng(9)
+    y, s = rng.integers(0, 3, n), rng.normal(size=n)
+    qid = np.repeat(rng.permutation(9) + 100, group)
+    assert same(loss.evaluate(y, s, qid=qid, reduction="none"), loss.evaluate(y, s, group=group, reduction="none"))
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_any_kind_of_array(loss):
+    y, s, group, _ = sample(8, 10)
+    expected = loss.gradient(y, s, group=group)
+    assert same(loss.gradient(y.tolist(), np.repeat(s, 2)[::2], group=list(group)), expected)
+    assert same(
+        loss.gradient(y.astype(np.float32)[::-1][::-1], s.astype(">f8"), group=group.astype(np.uint8)), expected
+    )
+    half = loss.gradient(y, s.astype(np.float16), group=group)
+    assert half.dtype == np.float32
+    scores = s.copy()
+    assert loss.gradient(y, scores, group=group, out=scores) is scores
+    assert same(scores, expected)
+    out = np.empty(2 * len(s), np.float32)[::2], np.empty(len(s))
+    loss.gradient_and_hessian(y, s, group=group, out=out)
+    np.testing.assert_allclose(out[0], expected, rtol=1e-6, atol=1e-7)
+
+
+def test_min_hessian_and_weights():
+    loss = fl.PairwiseLogistic()
+    y, s = [1, 0, 1, 0], [0.0, 0.0, 50.0, 0.0]
+    h = loss.hessian(y, s, [1.0, 0.0], group=[2, 2], reduction="sum", min_hessian=0.5)
+    np.testing.assert_array_equal(h, [0.5, 0.5, 0, 0])
+    np.testing.assert_array_equal(loss.hessian(y, s, hessian="unit", reduction="sum", group=[2, 2]), np.ones(4))
+
+
+# ---- objects and errors ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+def test_objects(loss):
+    assert fl.get(json.loads(json.dumps(loss.config()))) == loss
+    assert pickle.loads(pickle.dumps(loss)) == copy.deepcopy(loss) == loss
+    assert eval(repr(loss), vars(fl)) == loss
+    assert loss.init_score([0, 1]) == 0.0
+    assert loss.info.family == "ranking"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: f([0, 1], [0.0]), r"y_true must have the shape \(1,\) of y_pred, got \(2,\)"),
+        (lambda f: f([[0]], [[0.0]]), r"y_pred must have one score for each row, shape \(n,\), got \(1, 1\)"),
+        (lambda f: f([0, np.nan], [0.0, 1.0]), "y_true must be >= 0 and finite, got nan at index 1"),
+        (lambda f: f([0, -1], [0.0, 1.0]), r"y_true must be >= 0 and finite, got -1 at index 1"),
+        (lambda f: f([0, 32], [0.0, 1.0]), r"y_true must be in \[0, 31\] for gain='exponential', got 32\.0 at index 1"),
+        (lambda f: f([0, 1], [0.0, 1.0], group=[1]), "group must add up to the 2 rows of y_pred, got 1"),
+        (lambda f: f([0, 1], [0.0, 1.0], group=[3, -1]), r"group must be in \[0, 2\], the number of"),
+        (lambda f: f([0, 1], [0.0, 1.0], group=[2], qid=[0, 0]), "group must be None where qid is given"),
+        (lambda f: f([0, 1, 1], [0.0, 1.0, 2.0], qid=[4, 5, 4]), "qid must hold .* got 4 again at index 2"),
+        (lambda f: f([0, 1], [0.0, 1.0], qid=[1]), r"qid must have the shape \(2,\)"),
+        (lambda f: f([0, 1], [0.0, 1.0], [1.0, 1.0]), "sample_weight must be .* one entry for each of 1 groups"),
+        (lambda f: f([0, 1], [0.0, 1.0], [-1.0]), r"sample_weight must be >= 0 and finite, got -1\.0"),
+        (lambda f: f([0, 1], [0.0, 1.0], [0.0]), "sample_weight must not sum to zero"),
+        (lambda f: f.hessian([0, 1], [0.0, 1.0], hessian="fisher"), "hessian must be one of"),
+        (lambda f: fl.LambdaRank(k=0), "k must be >= 1, got 0"),
+        (lambda f: fl.LambdaRank(gain=[1, 0]), "gain must not decrease"),
+        (lambda f: fl.LambdaRank(gain=[0, 1])([0, 2], [0.0, 1.0]), r"y_true must be an integer in \[0, 1\]"),
+        (lambda f: fl.LambdaRank(gain="square"), "gain must be one of 'exponential', 'linear'"),
+        (lambda f: fl.PairwiseHinge(margin=0), "margin must be > 0, got 0"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("methods", [fl.LambdaRank(), fl.LambdaRank().reference], ids=["kernel", "reference"])
+def test_bad_arguments(methods, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(methods)
+
+
+def test_wrong_types():
+    with pytest.raises(TypeError, match="group must hold integers, got dtype float64"):
+        fl.ListMLE()([0, 1], [0.0, 1.0], group=[2.0])
+    with pytest.raises(TypeError, match="qid must hold integers"):
+        fl.ListMLE()([0, 1], [0.0, 1.0], qid=[2.0, 2.0])
