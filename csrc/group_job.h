@@ -10,13 +10,15 @@ typedef enum { PAIRWISE_HINGE, PAIRWISE_LOGISTIC, LAMBDA_RANK, LIST_NET, LIST_ML
 typedef struct {
     group_loss loss;
     int want;
-    int majorizer;           /* where it is not a multiple of the exact hessian */
-    int average;             /* pairs: 1 where the value of a group is the mean over its pairs                           */
-    int normalize;           /* LAMBDA_RANK: as the boosters do by default                                              */
-    int proportional;        /* LIST_NET: targets y / sum y instead of softmax(y)                                        */
-    double scale;            /* sigma, or the margin                                                                    */
-    ptrdiff_t top;           /* LAMBDA_RANK: a pair has one row among the first `top`                                    */
-    const double *y, *gains; /* gains: LAMBDA_RANK                                                                       */
+    int majorizer;    /* where it is not a multiple of the exact hessian */
+    int average;      /* pairs: 1 where the value of a group is the mean over its pairs                           */
+    int normalize;    /* LAMBDA_RANK: as the boosters do by default                                              */
+    int proportional; /* LIST_NET: targets y / sum y instead of softmax(y)                                        */
+    double scale;     /* sigma, or the margin                                                                    */
+    ptrdiff_t top;    /* LAMBDA_RANK: a pair has one row among the first `top`                                    */
+    const double *y;
+    const double *gains; /* LAMBDA_RANK: of the labels 0 ... n_gains - 1, of others 2^y - 1; NULL: y itself */
+    ptrdiff_t n_gains;
     const double *discounts; /* as many as the largest group has rows                                                   */
     const void *scores;
     void *gradient, *hessian;

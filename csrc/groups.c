@@ -17,31 +17,45 @@ static const double LN2 = 0x1.62e42fefa39efp-1;
 #define FAR (-REAL_MAX / 4) /* a score below all others, whose differences stay finite */
 
 typedef struct {
+    double key;
+    ptrdiff_t row;
+} entry;
+
+typedef struct {
     ptrdiff_t n;
     int finite;
     ptrdiff_t *order, *spare;              /* row of the group at each position                       */
     double *y, *gain, *gradient, *hessian; /* by position, as is s                                      */
     real *s;
+    entry *entries, *more_entries; /* for sorting                                             */
 } sorted;
 
 /* ---- sorting ---------------------------------------------------------------------------------------------------------- */
 
-/* Stable, descending by key: merges of runs that double, from pairs on. */
-static void sort_descending(ptrdiff_t n, const double *key, ptrdiff_t *order, ptrdiff_t *spare)
+/* Stable, descending by key: runs of four by insertion, then merges that take the next entry without a branch. */
+static void sort_descending(ptrdiff_t n, const double *key, ptrdiff_t *order, entry *from, entry *to)
 {
-    ptrdiff_t *from = order, *to = spare;
-    for (ptrdiff_t i = 0; i < n; i++) order[i] = i;
-    for (ptrdiff_t width = 1; width < n; width *= 2) {
+    for (ptrdiff_t i = 0; i < n; i++) {
+        const entry e = { key[i], i };
+        ptrdiff_t k = i;
+        for (; k % 4 && from[k - 1].key < e.key; k--) from[k] = from[k - 1];
+        from[k] = e;
+    }
+    for (ptrdiff_t width = 4; width < n; width *= 2) {
         for (ptrdiff_t low = 0; low < n; low += 2 * width) {
             const ptrdiff_t middle = low + width < n ? low + width : n, high = low + 2 * width < n ? low + 2 * width : n;
-            ptrdiff_t a = low, b = middle;
-            for (ptrdiff_t k = low; k < high; k++)
-                to[k] = a < middle && (b >= high || key[from[a]] >= key[from[b]]) ? from[a++] : from[b++];
+            ptrdiff_t a = low, b = middle, k = low;
+            while (a < middle && b < high) {
+                const int first = from[a].key >= from[b].key;
+                to[k++] = from[first ? a : b];
+                a += first, b += !first;
+            }
+            memcpy(to + k, from + (a < middle ? a : b), (size_t)(high - k) * sizeof *to);
         }
-        ptrdiff_t *swap = from;
+        entry *swap = from;
         from = to, to = swap;
     }
-    if (from != order) memcpy(order, from, (size_t)n * sizeof *order);
+    for (ptrdiff_t i = 0; i < n; i++) order[i] = from[i].row;
 }
 
 /* The end of a run of rows from `from` on: whole vectors, the last of which may reach into the padding. */
@@ -58,14 +72,18 @@ typedef struct {
 } pair_terms;
 
 /* softplus(-u), its slope -sigmoid(-u) without the sign, and its curvature: one exponential, no cancellation. */
-INLINE pair_terms logistic_pair(real u)
+INLINE pair_terms logistic_pair(real u, int with_value)
 {
     const real e = vm_exp(-absolute(u)), inverse = 1 / (1 + e), numerator = u < 0 ? R(1.) : e;
-    return (pair_terms){ maximum(-u, 0) + vm_log1p(e), numerator * inverse, e * inverse * inverse };
+    return (pair_terms){
+        .value = with_value ? maximum(-u, 0) + vm_log1p(e) : R(0.),
+        .slope = numerator * inverse,
+        .curvature = e * inverse * inverse,
+    };
 }
 
 /* Row i against the rows [from, to) below it in relevance. `sums` gets value, slope and curvature of row i. */
-static void logistic_run(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, real sigma, double *sums)
+INLINE void logistic_pairs(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, real sigma, int with_value, double *sums)
 {
     const real si = g->s[i];
     const real *restrict s = g->s;
@@ -73,12 +91,22 @@ static void logistic_run(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t
     double value = 0, slope = 0, curvature = 0;
     _Pragma("omp simd reduction(+:value, slope, curvature)") for (ptrdiff_t j = from; j < to; j++)
     {
-        const pair_terms t = logistic_pair(sigma * (si - s[j]));
+        const pair_terms t = logistic_pair(sigma * (si - s[j]), with_value);
         gradient[j] += (double)t.slope;
         hessian[j] += (double)t.curvature;
         value += (double)t.value, slope += (double)t.slope, curvature += (double)t.curvature;
     }
     sums[0] = value, sums[1] = slope, sums[2] = curvature;
+}
+
+static void logistic_run(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, real sigma, double *sums)
+{
+    logistic_pairs(g, i, from, to, sigma, 0, sums);
+}
+
+static void logistic_value_run(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, real sigma, double *sums)
+{
+    logistic_pairs(g, i, from, to, sigma, 1, sums);
 }
 
 static void hinge_run(const sorted *g, ptrdiff_t i, ptrdiff_t from, ptrdiff_t to, real margin, double *sums)
@@ -109,6 +137,7 @@ static void run_pairs(const group_job *j, sorted *g, double *value, double *coun
         if (behind == g->n) break;
         pairs += (double)(g->n - behind);
         if (hinge) hinge_run(g, i, behind, end_of_run(g, behind), scale, sums);
+        else if (j->want & WANT_VALUE) logistic_value_run(g, i, behind, end_of_run(g, behind), scale, sums);
         else logistic_run(g, i, behind, end_of_run(g, behind), scale, sums);
         total += sums[0];
         g->gradient[i] -= sums[1];
@@ -124,42 +153,57 @@ static void run_pairs(const group_job *j, sorted *g, double *value, double *coun
 
 /* ---- LambdaRank ------------------------------------------------------------------------------------------------------- */
 
-/* The row at rank i against all behind it; |gain differences| times those of discounts weigh the pairs, in float64, as
- * discounts of neighbours far down nearly cancel. */
-static void lambda_run(const group_job *j, const sorted *g, ptrdiff_t i, ptrdiff_t to, double factor, int spread, double *sums)
+/* The row at rank i against all behind it, whose scores are not higher: with e = exp(-sigma |s_i - s_k|) the slope of a
+ * pair is e / (1 + e) where it is in order, and 1 / (1 + e) where not. Differences of gains, which tell the order, times
+ * those of discounts weigh the pairs: in float64, as discounts of neighbours far down nearly cancel. */
+INLINE void lambda_pairs(const group_job *j, const sorted *g, ptrdiff_t i, ptrdiff_t to, int with_value, int spread, double *sums)
 {
-    const real si = g->s[i], sigma = (real)j->scale;
+    const real si = g->s[i], minus_sigma = -(real)j->scale;
     const real *restrict s = g->s;
-    const double yi = g->y[i], gi = g->gain[i], di = j->discounts[i];
-    const double *restrict y = g->y, *restrict gain = g->gain, *restrict discount = j->discounts;
+    const double gi = g->gain[i], di = j->discounts[i];
+    const double *restrict gain = g->gain, *restrict discount = j->discounts;
     double *restrict gradient = g->gradient, *restrict hessian = g->hessian;
     double value = 0, slope = 0, curvature = 0, size = 0;
     _Pragma("omp simd reduction(+:value, slope, curvature, size)") for (ptrdiff_t k = i + 1; k < to; k++)
     {
-        const double sign = yi >= y[k] ? 1. : -1., difference = fabs(gi - gain[k]);
-        const real apart = si - s[k];
-        const double near = spread ? 1 / (0.01 + fabs((double)apart)) : 1;
-        const double weight = difference * (di - discount[k]) * factor * near;
-        const pair_terms t = logistic_pair(sigma * (real)sign * apart);
-        const double push = weight * (double)t.slope, bend = weight * (double)t.curvature;
-        gradient[k] += sign * push;
+        const real apart = si - s[k], e = vm_exp(minus_sigma * apart), inverse = 1 / (1 + e);
+        const double difference = gi - gain[k];
+        const double weight = difference * (di - discount[k]) * (spread ? 1 / (0.01 + (double)apart) : 1);
+        const double numerator = difference < 0 ? 1. : (double)e, below = (double)inverse, push = weight * numerator * below;
+        const double bend = fabs(weight) * ((double)e * below) * below;
+        gradient[k] += push;
         hessian[k] += bend;
-        value += weight * (double)t.value, slope += sign * push, curvature += bend, size += push;
+        slope += push, curvature += bend;
+        if (spread) size += fabs(push);
+        if (with_value) {
+            const double lead = difference < 0 ? (double)(minus_sigma * apart) : 0.;
+            value += fabs(weight) * ((double)vm_log1p(e) - lead);
+        }
     }
     sums[0] += value, sums[3] += size;
     g->gradient[i] -= slope;
     g->hessian[i] += curvature;
 }
 
-static void lambda_pairs_with_infinities(const group_job *j, const sorted *g, ptrdiff_t i, double factor, int spread,
-                                         double *sums)
+typedef void lambda_run(const group_job *, const sorted *, ptrdiff_t, ptrdiff_t, double *);
+#define LAMBDA_RUN(name, with_value, spread)                                                       \
+    static void name(const group_job *j, const sorted *g, ptrdiff_t i, ptrdiff_t to, double *sums) \
+    {                                                                                              \
+        lambda_pairs(j, g, i, to, with_value, spread, sums);                                       \
+    }
+LAMBDA_RUN(lambda_slopes, 0, 0)
+LAMBDA_RUN(lambda_slopes_spread, 0, 1)
+LAMBDA_RUN(lambda_values, 1, 0)
+LAMBDA_RUN(lambda_values_spread, 1, 1)
+
+static void lambda_pairs_with_infinities(const group_job *j, const sorted *g, ptrdiff_t i, int spread, double *sums)
 {
     for (ptrdiff_t k = i + 1; k < g->n; k++) {
-        const double difference = fabs(g->gain[i] - g->gain[k]), sign = g->y[i] >= g->y[k] ? 1 : -1;
+        const double difference = fabs(g->gain[i] - g->gain[k]), sign = g->gain[i] >= g->gain[k] ? 1 : -1;
         if (difference == 0) continue; /* not a pair, whatever the scores */
         const double apart = (double)(g->s[i] - g->s[k]), near = spread ? 1 / (0.01 + fabs(apart)) : 1;
-        const double weight = difference * (j->discounts[i] - j->discounts[k]) * factor * near;
-        const pair_terms t = logistic_pair((real)(j->scale * sign * apart));
+        const double weight = difference * (j->discounts[i] - j->discounts[k]) * near;
+        const pair_terms t = logistic_pair((real)(j->scale * sign * apart), 1);
         const double push = weight * (double)t.slope, bend = weight * (double)t.curvature;
         g->gradient[k] += sign * push, g->gradient[i] -= sign * push;
         g->hessian[k] += bend, g->hessian[i] += bend;
@@ -167,24 +211,53 @@ static void lambda_pairs_with_infinities(const group_job *j, const sorted *g, pt
     }
 }
 
+static double gain_of(const group_job *j, double y)
+{
+    if (!j->gains) return y;
+    const int level = y < (double)j->n_gains ? (int)y : -1;
+    return level == y ? j->gains[level] : exp2(y) - 1;
+}
+
+/* The sum of the largest gains times the discounts: by counting, if relevances are few whole numbers. */
+static double ideal_gain(const group_job *j, sorted *g, ptrdiff_t top, double most)
+{
+    enum { LEVELS = 32 };
+    ptrdiff_t count[LEVELS] = { 0 };
+    double of_level[LEVELS] = { 0 }, ideal = 0;
+    int whole = most < LEVELS;
+    for (ptrdiff_t i = 0; i < g->n && whole; i++) {
+        const int level = (int)g->y[i];
+        whole = level == g->y[i];
+        count[level]++, of_level[level] = g->gain[i];
+    }
+    if (whole) {
+        ptrdiff_t r = 0;
+        for (int level = LEVELS; level-- > 0;)
+            for (ptrdiff_t k = 0; k < count[level] && r < top; k++) ideal += of_level[level] * j->discounts[r++];
+        return ideal;
+    }
+    sort_descending(g->n, g->gain, g->spare, g->entries, g->more_entries);
+    for (ptrdiff_t i = 0; i < top; i++) ideal += g->gain[g->spare[i]] * j->discounts[i];
+    return ideal;
+}
+
 static void run_lambda(const group_job *j, sorted *g, double *value, double *count)
 {
     const ptrdiff_t top = j->top < g->n ? j->top : g->n;
-    double least = g->n ? g->y[0] : 0, most = least, ideal = 0, sums[4] = { 0 };
+    double least = g->n ? g->y[0] : 0, most = least, sums[4] = { 0 };
     for (ptrdiff_t i = 0; i < g->n; i++) least = fmin(least, g->y[i]), most = fmax(most, g->y[i]);
     *count = most > least;
     if (!(most > least)) return;
 
-    /* The largest gains, in order: the gradient array is free until the pairs. */
-    sort_descending(g->n, g->gain, g->spare, (ptrdiff_t *)g->hessian);
-    for (ptrdiff_t i = 0; i < top; i++) ideal += g->gain[g->spare[i]] * j->discounts[i];
-    memset(g->hessian, 0, (size_t)(g->n + 2 * LANES) * sizeof *g->hessian);
-    const double factor = ideal > 0 ? 1 / ideal : 0;
+    const double ideal = ideal_gain(j, g, top, most);
+    static lambda_run *const runs[2][2] = { { lambda_slopes, lambda_slopes_spread }, { lambda_values, lambda_values_spread } };
     const int spread = j->normalize && g->s[0] != g->s[g->n - 1];
+    lambda_run *run = runs[(j->want & WANT_VALUE) != 0][spread];
     for (ptrdiff_t i = 0; i < top; i++)
-        if (g->finite) lambda_run(j, g, i, end_of_run(g, i + 1), factor, spread, sums);
-        else lambda_pairs_with_infinities(j, g, i, factor, spread, sums);
-    const double size = 2 * j->scale * sums[3], whole = j->normalize && size > 0 ? log1p(size) / (LN2 * size) : 1;
+        if (g->finite) run(j, g, i, end_of_run(g, i + 1), sums);
+        else lambda_pairs_with_infinities(j, g, i, spread, sums);
+    const double factor = ideal > 0 ? 1 / ideal : 0, size = 2 * j->scale * factor * sums[3];
+    const double whole = factor * (j->normalize && size > 0 ? log1p(size) / (LN2 * size) : 1);
     for (ptrdiff_t i = 0; i < g->n; i++) g->gradient[i] *= whole * j->scale, g->hessian[i] *= whole * j->scale * j->scale;
     *value = sums[0] * whole;
 }
@@ -271,7 +344,7 @@ static void run_list_mle(const group_job *j, sorted *g, double *scratch, double 
 ptrdiff_t SYMBOL(group_scratch)(ptrdiff_t largest)
 {
     const ptrdiff_t padded = largest + 2 * LANES;
-    return 64 + padded * (ptrdiff_t)(2 * sizeof(ptrdiff_t) + 12 * sizeof(double) + sizeof(real));
+    return 64 + padded * (ptrdiff_t)(2 * sizeof(ptrdiff_t) + 2 * sizeof(entry) + 12 * sizeof(double) + sizeof(real));
 }
 
 void SYMBOL(run_group)(const group_job *j, ptrdiff_t index, char *scratch)
@@ -283,7 +356,8 @@ void SYMBOL(run_group)(const group_job *j, ptrdiff_t index, char *scratch)
     sorted g = { .n = n, .finite = 1, .y = key + room };
     g.gain = g.y + room, g.gradient = g.gain + room, g.hessian = g.gradient + room;
     double *more = g.hessian + room;
-    g.order = (ptrdiff_t *)(more + 7 * room), g.spare = g.order + room, g.s = (real *)(g.spare + room);
+    g.order = (ptrdiff_t *)(more + 7 * room), g.spare = g.order + room;
+    g.entries = (entry *)(g.spare + room), g.more_entries = g.entries + room, g.s = (real *)(g.more_entries + room);
     double value = 0, count = 0;
     int nan = 0;
 
@@ -294,11 +368,11 @@ void SYMBOL(run_group)(const group_job *j, ptrdiff_t index, char *scratch)
     }
     if (by_row || (by_score && nan))
         for (ptrdiff_t i = 0; i < n; i++) g.order[i] = i;
-    else sort_descending(n, key, g.order, g.spare);
+    else sort_descending(n, key, g.order, g.entries, g.more_entries);
     for (ptrdiff_t i = 0; i < n; i++) {
         g.y[i] = j->y[first + g.order[i]];
         g.s[i] = scores[g.order[i]];
-        g.gain[i] = by_score ? j->gains[first + g.order[i]] : 0;
+        g.gain[i] = by_score ? gain_of(j, g.y[i]) : 0;
     }
     for (ptrdiff_t i = n; i < room; i++) g.y[i] = -HUGE_VAL, g.s[i] = FAR, g.gain[i] = 0;
     for (ptrdiff_t i = 0; i < room; i++) g.gradient[i] = g.hessian[i] = 0;

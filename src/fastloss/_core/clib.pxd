@@ -67,7 +67,7 @@ cdef extern from "group_job.h" nogil:
         group_loss loss
         int want, majorizer, average, normalize, proportional
         double scale
-        Py_ssize_t top
+        Py_ssize_t top, n_gains
         const double *y
         const double *gains
         const double *discounts

@@ -51,6 +51,7 @@ def run(str loss, int want, const double[::1] y, cnp.ndarray scores, const Py_ss
     j.majorizer, j.average, j.normalize, j.proportional = majorizer, average, normalize, proportional
     j.y, j.scores = &y[0] if y.shape[0] else NULL, cnp.PyArray_DATA(scores)
     j.gains = &gains[0] if gains is not None and gains.shape[0] else NULL
+    j.n_gains = gains.shape[0] if gains is not None else 0
     j.discounts = &discounts[0] if discounts is not None and discounts.shape[0] else NULL
     j.gradient = NULL if gradient is None else cnp.PyArray_DATA(<cnp.ndarray>gradient)
     j.hessian = NULL if hessian is None else cnp.PyArray_DATA(<cnp.ndarray>hessian)

@@ -210,10 +210,10 @@ class LambdaRank(GroupLoss):
     def _scale(self) -> float:  # type: ignore[override]
         return self.sigma
 
-    def _gains(self, y: Array) -> Array:
-        """The gain of each relevance; raise where there is none."""
+    def _check_gains(self, y: Array) -> None:
+        """Raise where a relevance has no gain."""
         if self.gain == "linear":
-            return y
+            return
         most = LARGEST_EXPONENT if self.gain == "exponential" else len(self.gain) - 1
         ok = y <= most
         if self.gain != "exponential":
@@ -221,11 +221,12 @@ class LambdaRank(GroupLoss):
         if not ok.all():
             whole = "" if self.gain == "exponential" else "an integer "
             raise outside("y_true", f"{whole}in [0, {most:g}] for gain={self.gain!r}", y, ok)
-        return np.exp2(y) - 1 if self.gain == "exponential" else np.asarray(self.gain)[y.astype(np.intp)]
 
     def _options(self, y: Array, largest: int) -> dict[str, Any]:
+        self._check_gains(y)
+        table = np.exp2(np.arange(LARGEST_EXPONENT + 1)) - 1 if self.gain == "exponential" else np.array(self.gain)
         return {
-            "gains": np.ascontiguousarray(self._gains(y)),
+            "gains": None if self.gain == "linear" else table,
             "discounts": discounts(largest),
             "top": largest if self.k is None else self.k,
             "normalize": self.normalize,

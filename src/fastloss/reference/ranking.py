@@ -9,6 +9,7 @@ import numpy as np
 from .._base import Array
 from .._groups import GroupLoss, GroupMethods
 from .._validation import HESSIAN
+from ..losses.ranking import LambdaRank
 from ._methods import ReferenceOf
 
 Terms = tuple[Any, Any, Array, Array, Array]  # value, count, gradient, hessian, majorizer
@@ -126,8 +127,8 @@ class GroupReference(ReferenceOf, GroupMethods):
         self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None
     ) -> tuple[Array, Array, Array | None, Array | None]:
         loss = self.loss
-        if hasattr(loss, "_gains"):
-            loss._gains(y)
+        if isinstance(loss, LambdaRank):
+            loss._check_gains(y)
         formula = globals()[loss._declared["name"]]
         n_groups = len(start) - 1
         value, count = np.zeros(n_groups), np.zeros(n_groups)
