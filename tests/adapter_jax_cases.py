@@ -15,6 +15,7 @@ from support import draw
 
 import fastloss as fl
 from fastloss._domains import UNIT
+from fastloss._groups import GroupLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters.jax import as_autograd
 
@@ -27,6 +28,8 @@ def data(loss, rng, n=6, k=3):
     """Labels and differentiable inputs, inside the domains and apart from kinks."""
     if loss == fl.LinearCrossEntropy():
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
+    if isinstance(loss, GroupLoss):
+        return rng.integers(0, 4, n), (rng.normal(size=n),)
     if isinstance(loss, RowLoss):
         y, f = draw_rows(loss, n, k, rng)
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)
@@ -43,15 +46,19 @@ def test_value_and_gradient_of_every_loss(rng):
     inputs = [tuple(jnp.asarray(x) for x in f) for _, f in given]
     w = jnp.asarray(rng.uniform(0.5, 2, 6))
 
+    def options(loss):
+        return {"sample_weight": w[:3], "group": [4, 0, 2]} if isinstance(loss, GroupLoss) else {"sample_weight": w}
+
     @jax.jit
     def compute(targets, inputs):
         return [
-            jax.value_and_grad(lambda f, y=y, loss=loss: as_autograd(loss)(y, *f, sample_weight=w))(f)
+            jax.value_and_grad(lambda f, y=y, loss=loss: as_autograd(loss)(y, *f, **options(loss)))(f)
             for loss, y, f in zip(losses, targets, inputs, strict=True)
         ]
 
     for loss, y, f, (value, gradients) in zip(losses, targets, inputs, compute(targets, inputs), strict=True):
-        expected, slopes = loss.value_and_gradient(y, *map(np.asarray, f), sample_weight=np.asarray(w))
+        given = {k: np.asarray(v) for k, v in options(loss).items()}
+        expected, slopes = loss.value_and_gradient(y, *map(np.asarray, f), **given)
         assert value.dtype == REAL
         np.testing.assert_allclose(value, expected, rtol=TOLERANCE, err_msg=repr(loss))
         for ours, theirs in zip(gradients, slopes if isinstance(slopes, tuple) else (slopes,), strict=True):
@@ -70,6 +77,7 @@ def test_value_and_gradient_of_every_loss(rng):
         fl.MultiQuantile(),
         fl.CosineSimilarity(),
         fl.LinearCrossEntropy(),
+        fl.PairwiseLogistic(),
     ],
     ids=repr,
 )
@@ -77,8 +85,9 @@ def test_value_and_gradient_of_every_loss(rng):
 def test_check_grads(loss, reduction, rng):
     y, inputs = data(loss, rng)
     inputs = tuple(jnp.asarray(x) for x in inputs)
-    w = jnp.asarray(rng.uniform(0.5, 2, len(y)))
-    function = jax.jit(lambda *f: as_autograd(loss)(y, *f, sample_weight=w, reduction=reduction))
+    options = {"group": [4, 2]} if isinstance(loss, GroupLoss) else {}
+    w = jnp.asarray(rng.uniform(0.5, 2, 2 if options else len(y)))
+    function = jax.jit(lambda *f: as_autograd(loss)(y, *f, sample_weight=w, reduction=reduction, **options))
     tolerance = 1e-5 if DOUBLE else 3e-2
     check_grads(function, inputs, order=1, modes=["rev"], rtol=tolerance, atol=tolerance)
 

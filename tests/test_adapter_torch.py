@@ -14,6 +14,7 @@ from support import draw, pointwise_names
 
 import fastloss as fl
 from fastloss._domains import UNIT
+from fastloss._groups import GroupLoss
 from fastloss._inputs import InputsLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters import torch as for_torch
@@ -47,6 +48,8 @@ def data(loss, rng, n=7, k=3):
     if isinstance(loss, InputsLoss):
         assert loss.info.name == "linear_cross_entropy"
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
+    if isinstance(loss, GroupLoss):
+        return rng.integers(0, 4, n), (rng.normal(size=n),)
     if isinstance(loss, RowLoss):
         y, f = draw_rows(loss, n, k, rng)
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)
@@ -59,12 +62,13 @@ def data(loss, rng, n=7, k=3):
 def test_gradcheck(loss, reduction, rng):
     """Against finite differences, in float64, at cotangents of either sign."""
     y, inputs = data(loss, rng)
-    w = rng.uniform(0.5, 2.0, len(y))
+    options = {"group": [4, 0, 3]} if isinstance(loss, GroupLoss) else {}
+    w = rng.uniform(0.5, 2.0, 3 if options else len(y))
     w[1] = 0
-    cotangent = torch.tensor(rng.normal(size=len(y)) if reduction == "none" else 1.5)
+    cotangent = torch.tensor(rng.normal(size=len(w)) if reduction == "none" else 1.5)
 
     def function(*tensors):
-        return as_autograd(loss)(y, *tensors, sample_weight=w, reduction=reduction) * cotangent
+        return as_autograd(loss)(y, *tensors, sample_weight=w, reduction=reduction, **options) * cotangent
 
     assert torch.autograd.gradcheck(function, tuple(map(parameter, inputs)), rtol=1e-4, atol=1e-6)
 

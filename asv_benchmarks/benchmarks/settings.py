@@ -6,6 +6,7 @@ import os
 
 from fastloss import LinearCrossEntropy, PointwiseLoss, get, get_num_threads, list_losses
 from fastloss._bench import DTYPES, MOST_FOR_REFERENCE, OUTPUTS, SHAPES, draw, names_of, pointwise, rowwise
+from fastloss._groups import GroupLoss
 from fastloss._rows import RowLoss
 
 QUICK = os.environ.get("FASTLOSS_ASV_QUICK") == "1"
@@ -42,6 +43,6 @@ for name in list_losses():
         if isinstance(get(name), RowLoss):
             y, f = draw(rowwise(name, 3), (2, 3), dtype)
             rowwise(name, 3).value_and_gradient(y, f)
-        elif not isinstance(get(name), LinearCrossEntropy):  # which linear.py has
+        elif not isinstance(get(name), (LinearCrossEntropy, GroupLoss)):  # which linear.py and ranking.py have
             y, f = draw(pointwise(name), 2, dtype)
             pointwise(name).gradient_and_hessian(y, f)

@@ -83,7 +83,7 @@ class GroupMethods(Methods):
         --------
         >>> import fastloss as fl
         >>> round(fl.PairwiseLogistic()([2, 0, 1], [0.5, 0.0, 1.0], group=[3]), 6)
-        0.587117
+        0.587139
         """
         return self._evaluate(VALUE, y_true, y_pred, sample_weight, reduction, out, n_threads, group=group, qid=qid)
 

@@ -4,9 +4,9 @@ Design. Arguments are bound by the names of the loss's own call, so that losses 
 what comes before `sample_weight` is data, and all of it but labels (`y_true`, `labels`) is differentiable.
 
 With ``reduction="none"`` a cotangent arrives for each value. A row of predictions has one value, which scales its
-gradient. Where rows share inputs, such as the weights of `LinearCrossEntropy`, the sum over rows of cotangent times
-gradient is wanted: the gradient with the cotangents as weights, and as weights are never negative, the difference
-between those for the positive and the negative ones.
+gradient. Where rows share inputs, such as the weights of `LinearCrossEntropy`, or a value belongs to a group of rows,
+the sum of cotangents times gradients is wanted: the gradient with the cotangents as weights, and as weights are never
+negative, the difference between those for the positive and the negative ones.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import _validation as check
 from .._base import Array, Loss
+from .._groups import GroupLoss
 from .._inputs import InputsLoss
 
 LABELS = ("y_true", "labels")
@@ -57,7 +58,7 @@ class Call:
     @property
     def keeps_gradient(self) -> bool:
         """Whether gradients can be computed with the value, before the cotangents are known."""
-        return self.reduction != "none" or not isinstance(self.loss, InputsLoss)
+        return self.reduction != "none" or not isinstance(self.loss, InputsLoss | GroupLoss)
 
     def value(self) -> Any:
         """The value: a float, or an array with ``reduction="none"``."""
@@ -72,7 +73,7 @@ class Call:
         return value, gradients if isinstance(gradients, tuple) else (gradients,)
 
     def pulled_back(self, cotangent: Array) -> tuple[Array, ...]:
-        """The gradient of ``sum(cotangent * values)`` in each differentiable input, where rows share inputs."""
+        """The gradient of ``sum(cotangent * values)`` in each differentiable input, where that is not one product."""
         weight = cotangent if self.sample_weight is None else cotangent * np.asarray(self.sample_weight)
         above, below = (
             Call(self.loss, self.data, part, "sum", self.options).value_and_gradients()[1]

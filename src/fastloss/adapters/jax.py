@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from .._base import Loss
+from .._groups import GroupLoss
 from .._optional import require
 from .._registry import get
+from .._validation import group_bounds
 from ._autograd import Call, scaled
 
 __all__ = ["AutogradLoss", "as_autograd"]
@@ -103,7 +105,7 @@ class AutogradLoss:
         rest = {name: _array(jax, x) for name, x in call.data.items() if name not in inputs}
         if call.sample_weight is not None:
             rest["sample_weight"] = _array(jax, call.sample_weight)
-        options = tuple(sorted(call.options.items()))
+        options = tuple((name, _static(call.options[name])) for name in sorted(call.options))
         function = _function(self.loss, (*inputs, *rest), call.reduction, options)
         return function(tuple(inputs.values()), tuple(rest.values()))
 
@@ -118,6 +120,11 @@ def _array(jax: Any, x: Any, real: bool = False) -> Any:
     if jax.numpy.issubdtype(x.dtype, np.floating):
         return x if x.dtype in (np.float32, np.float64) else x.astype(np.float32)
     return x.astype(float) if real else x
+
+
+def _static(option: Any) -> Any:
+    """An option that the compiled function is made for: groups of rows as a tuple."""
+    return tuple(np.asarray(option).tolist()) if isinstance(option, (list, np.ndarray)) else option
 
 
 @cache
@@ -141,6 +148,9 @@ def _function(
 
     def value_shape(inputs: Any) -> Any:
         rows = inputs[0].shape if loss.n_predictions == 1 else inputs[0].shape[:-1]
+        if isinstance(loss, GroupLoss):
+            known = dict(options)
+            rows = (len(group_bounds(known.get("group"), known.get("qid"), *rows)) - 1,)
         return jax.ShapeDtypeStruct(rows if reduction == "none" else (), jax.numpy.result_type(*inputs))
 
     def shapes_of(inputs: Any) -> Any:

@@ -198,7 +198,7 @@ class LambdaRank(GroupLoss):
     --------
     >>> import fastloss as fl
     >>> fl.LambdaRank(k=2).gradient([0, 3, 1], [0.3, 0.2, 0.1], group=[3]).round(4)
-    array([ 0.1775, -0.2335,  0.056 ])
+    array([ 0.2138, -0.2266,  0.0129])
     """
 
     sigma: float = number(1.0, gt=0)
