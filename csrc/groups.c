@@ -173,8 +173,7 @@ INLINE void lambda_pairs(const group_job *j, const sorted *g, ptrdiff_t i, ptrdi
         const double bend = fabs(weight) * ((double)e * below) * below;
         gradient[k] += push;
         hessian[k] += bend;
-        slope += push, curvature += bend;
-        if (spread) size += fabs(push);
+        slope += push, curvature += bend, size += fabs(push);
         if (with_value) {
             const double lead = difference < 0 ? (double)(minus_sigma * apart) : 0.;
             value += fabs(weight) * ((double)vm_log1p(e) - lead);

@@ -226,6 +226,14 @@ def test_ties_of_scores_rank_in_their_order():
     assert b[0] > 0
 
 
+@pytest.mark.parametrize("scores", [np.zeros(6), np.array([0.3, 0.3, 0.1, 0.2, 0.0, -1.0])])
+def test_normalized_weights(scores):
+    """Also where all scores are the same, as in the first round of boosting."""
+    loss, y = fl.LambdaRank(k=3, normalize=True), [0, 3, 1, 1, 0, 2]
+    for got, expected in zip(loss.evaluate(y, scores), loss.reference.evaluate(y, scores), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-13)
+
+
 def test_tiny_losses_keep_their_digits():
     assert fl.PairwiseLogistic()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
     assert fl.ListMLE()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)

@@ -34,7 +34,7 @@ def run(str loss, int want, const double[::1] y, cnp.ndarray scores, const Py_ss
     `scores` is contiguous, float32 or float64; group g has the rows from start[g] to start[g + 1]; `order` lists the
     groups as they are to be taken.
     """
-    cdef Py_ssize_t n_groups = start.shape[0] - 1, largest = 0, b, first = 0, last, size, t
+    cdef Py_ssize_t n_groups = start.shape[0] - 1, largest = 0, b, first = 0, last, size
     cdef int type_ = FLOAT32 if cnp.PyArray_TYPE(scores) == cnp.NPY_FLOAT else FLOAT64, threads
     cdef double pairs = 0.0, done
     for b in range(n_groups):

@@ -116,7 +116,7 @@ class _Boosted(BoostedLoss, lightgbm.LGBMModel):
         if any(known.get(name) is not None for name in METRIC_ALIASES):
             del parameters["metric"]
         elif given.get("eval_metric") is None:
-            given["eval_metric"] = metric(self.loss_)
+            given["eval_metric"] = self._default_metric()
         plain = self._plain(**parameters)
         plain.objective = plain._objective = objective
         plain.class_weight = plain._class_weight = None  # in the weights
@@ -125,6 +125,10 @@ class _Boosted(BoostedLoss, lightgbm.LGBMModel):
         if constant:
             add_intercept(plain.booster_, self.init_score_)
         self.__dict__.update({k: v for k, v in vars(plain).items() if k not in known and k != "_other_params"})
+
+    def _default_metric(self) -> Any:
+        """What sets of evaluation are measured by, if nothing else was asked for."""
+        return metric(self.loss_)
 
     def _start(self, y: Any) -> Array:
         """The constant raw score for each row of some labels."""

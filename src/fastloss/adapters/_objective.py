@@ -28,6 +28,7 @@ import numpy as np
 
 from .. import _validation as check
 from .._base import Array, ArrayLike, Loss
+from .._groups import GroupLoss
 from .._registry import get
 from .._threads import get_num_threads
 
@@ -231,6 +232,8 @@ def _weights(sample_weight: ArrayLike | None) -> ArrayLike | None:
 def make_metric(loss: Any, name: str | None, raw: bool) -> tuple[Loss, str]:
     """Check the arguments of the adapters' `metric`; the loss on the scale of what the booster hands over."""
     loss = get(loss)
+    if isinstance(loss, GroupLoss):
+        raise ValueError(f"loss must be one of single rows, got {loss!r}: boosters have metrics of rankings")
     if name is not None and (not isinstance(name, str) or not name):
         raise ValueError(f"name must be a text that is not empty, or None, got {name!r}")
     raw = check.flag("raw", raw)
@@ -246,4 +249,8 @@ def make_objective(loss: Any, hessian: str | None, min_hessian: float | None) ->
     hessian = raw.default_hessian if hessian is None else hessian
     check.curvature(raw, hessian)
     check.floor(min_hessian)
+    if isinstance(raw, GroupLoss):
+        from ._ranking import RankingObjective
+
+        return RankingObjective(raw, hessian, min_hessian)
     return Objective(raw, hessian, min_hessian)

@@ -12,16 +12,19 @@ from ._objective import Objective, make_metric, make_objective
 
 if TYPE_CHECKING:
     from ._lightgbm import LossClassifier, LossRegressor
+    from ._lightgbm_ranker import LossRanker
 
-__all__ = ["LossClassifier", "LossRegressor", "Metric", "Objective", "metric", "objective"]
+__all__ = ["LossClassifier", "LossRanker", "LossRegressor", "Metric", "Objective", "metric", "objective"]
+
+ESTIMATORS = {"LossClassifier": "._lightgbm", "LossRanker": "._lightgbm_ranker", "LossRegressor": "._lightgbm"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the estimators, and with them LightGBM, on first use."""
-    if name in ("LossClassifier", "LossRegressor"):
+    if name in ESTIMATORS:
         require("lightgbm", "4.6", "lightgbm")
         require("sklearn", "1.6", "lightgbm", ("scikit-learn",))
-        return getattr(import_module("._lightgbm", __package__), name)
+        return getattr(import_module(ESTIMATORS[name], __package__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

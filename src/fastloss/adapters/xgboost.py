@@ -17,10 +17,11 @@ from ._objective import Objective, make_metric, make_objective
 
 if TYPE_CHECKING:
     from ._xgboost import LossClassifier, LossRegressor
+    from ._xgboost_ranker import LossRanker
 
-__all__ = ["LossClassifier", "LossRegressor", "Metric", "Objective", "metric", "objective"]
+__all__ = ["LossClassifier", "LossRanker", "LossRegressor", "Metric", "Objective", "metric", "objective"]
 
-ESTIMATORS = ("LossClassifier", "LossRegressor")
+ESTIMATORS = {"LossClassifier": "._xgboost", "LossRanker": "._xgboost_ranker", "LossRegressor": "._xgboost"}
 
 
 def __getattr__(name: str) -> Any:
@@ -29,7 +30,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     _optional.require("xgboost", "3.1", "xgboost")  # 3.1 is the first with a vector of base scores
     _optional.require("sklearn", "1.6", "xgboost", ("scikit-learn",))
-    return getattr(import_module("._xgboost", __package__), name)
+    return getattr(import_module(ESTIMATORS[name], __package__), name)
 
 
 def __dir__() -> list[str]:
