@@ -647,5 +647,5 @@ def test_missing_or_old_library(monkeypatch):
                 getattr(adapter, name)
             monkeypatch.undo()
         assert isinstance(getattr(adapter, name), type)
-    with pytest.raises(AttributeError, match="no attribute 'LossRanker'"):
-        adapter.LossRanker  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'LossTransformer'"):
+        adapter.LossTransformer  # noqa: B018

@@ -43,8 +43,8 @@ def test_missing_or_old_library(monkeypatch, name, library, found, message):
 
 def test_unknown_attribute():
     assert {"LossRegressor", "LossClassifier", "objective", "metric"} <= set(dir(adapter)) & set(adapter.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'LossRanker'"):
-        _ = adapter.LossRanker
+    with pytest.raises(AttributeError, match="has no attribute 'LossTransformer'"):
+        _ = adapter.LossTransformer
 
 
 def test_metric_value():
