@@ -234,6 +234,18 @@ def test_normalized_weights(scores):
         np.testing.assert_allclose(got, expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("offset", [0.0, 2.0**20])
+@pytest.mark.parametrize("levels", [2, 5, 2000])
+def test_hinge_of_a_large_group(levels, offset, instruction_set):
+    """In O(n log n): as the table of all pairs has it, ties and pairs at the margin included."""
+    rng = np.random.default_rng(11)
+    y, s = rng.integers(0, levels, 2000), rng.integers(-40, 40, 2000) / 16 + offset
+    for loss in (fl.PairwiseHinge(), fl.PairwiseHinge(margin=0.25, average="groups")):
+        got, expected = (methods.value_and_gradient(y, s, reduction="sum") for methods in (loss, loss.reference))
+        np.testing.assert_allclose(got[0], expected[0], rtol=1e-13)
+        np.testing.assert_allclose(got[1], expected[1], rtol=1e-13)
+
+
 def test_tiny_losses_keep_their_digits():
     assert fl.PairwiseLogistic()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
     assert fl.ListMLE()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
