@@ -13,14 +13,16 @@
 #define HAVE_FORK 1
 #endif
 
-#define DECLARE_TYPE(suffix)                                 \
-    extern block_function run_block_##suffix;                \
-    extern row_block_function run_row_block_##suffix;        \
-    extern ptrdiff_t row_scratch_##suffix(const row_job *);  \
-    extern const long_row_functions long_row_table_##suffix; \
-    extern group_function run_group_##suffix;                \
-    extern ptrdiff_t group_scratch_##suffix(ptrdiff_t);      \
-    extern const vmath_row vmath_table_##suffix[];           \
+#define DECLARE_TYPE(suffix)                                  \
+    extern block_function run_block_##suffix;                 \
+    extern row_block_function run_row_block_##suffix;         \
+    extern ptrdiff_t row_scratch_##suffix(const row_job *);   \
+    extern const long_row_functions long_row_table_##suffix;  \
+    extern group_function run_group_##suffix;                 \
+    extern ptrdiff_t group_scratch_##suffix(ptrdiff_t);       \
+    extern pair_block_function run_pair_block_##suffix;       \
+    extern ptrdiff_t pair_scratch_##suffix(const pair_job *); \
+    extern const vmath_row vmath_table_##suffix[];            \
     extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
 #define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
 #define BOTH_TYPES(name, isa) { name##_f32_##isa, name##_f64_##isa }
@@ -33,6 +35,8 @@
         .long_rows = BOTH_TYPES(&long_row_table, isa),   \
         .run_group = BOTH_TYPES(run_group, isa),         \
         .group_scratch = BOTH_TYPES(group_scratch, isa), \
+        .run_pairs = BOTH_TYPES(run_pair_block, isa),    \
+        .pair_scratch = BOTH_TYPES(pair_scratch, isa),   \
         .vmath = BOTH_TYPES(vmath_table, isa),           \
         .probe = BOTH_TYPES(probe, isa),                 \
     }

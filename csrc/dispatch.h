@@ -3,6 +3,7 @@
 #define FASTLOSS_DISPATCH_H
 
 #include "group_job.h"
+#include "pair_job.h"
 #include "row_job.h"
 
 #ifdef _OPENMP
@@ -30,7 +31,9 @@ typedef struct {
     const long_row_functions *long_rows[2];
     group_function *run_group[2];
     ptrdiff_t (*group_scratch[2])(ptrdiff_t largest); /* bytes for one thread */
-    const vmath_row *vmath[2];                        /* ends with a NULL name */
+    pair_block_function *run_pairs[2];
+    ptrdiff_t (*pair_scratch[2])(const pair_job *);
+    const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;
 

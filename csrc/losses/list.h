@@ -10,6 +10,7 @@
 #include "counts.h"
 #include "distributions.h"
 #include "penalties.h"
+#include "ranking.h"
 #include "regression.h"
 
 #define POINTWISE_LOSSES(ROW, ROW2) \
@@ -17,6 +18,7 @@
     COUNTS_LOSSES(ROW)              \
     BINARY_LOSSES(ROW)              \
     PENALTIES(ROW)                  \
-    DISTRIBUTIONS_LOSSES(ROW2)
+    DISTRIBUTIONS_LOSSES(ROW2)      \
+    RANKING_LOSSES(ROW2)
 
 #endif

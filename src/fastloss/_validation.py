@@ -399,6 +399,59 @@ def prepare_linear(
     return y, x, w, b, u, check_outs(want, reduction, out, y.shape, {name: a.shape for name, a in named.items()})
 
 
+def prepare_pairs(
+    want: int,
+    inputs: dict[str, Any],
+    labels: tuple[Any, ...],
+    sample_weight: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+    rows: bool,
+) -> tuple[tuple[Array, ...], Array | None, Array | None, tuple[Array | None, tuple[Array | None, ...]]]:
+    """Inputs of one shape, labels if there are any, weights and `out` of a loss that compares inputs, or raise.
+
+    The inputs are matrices, of which each row has a label and a weight, if they are compared by `rows`.
+    """
+    check_options(reduction, n_threads)
+    arrays = {name: as_array(name, x) for name, x in inputs.items()}
+    first, x = next(iter(arrays.items()))
+    if rows and (x.ndim != 2 or x.shape[1] < 1):
+        raise ValueError(f"{first} must have the shape (N, D) with D >= 1, got {x.shape}")
+    for name, array in arrays.items():
+        if array.shape != x.shape:
+            raise ValueError(f"{name} must have the shape {x.shape} of {first}, got {array.shape}")
+    shape = x.shape[:1] if rows else x.shape
+    y = as_array("labels", labels[0]) if labels else None
+    if y is not None and y.shape != shape:
+        raise ValueError(f"labels must have the shape {shape} to match {first}, got {y.shape}")
+    w = None if sample_weight is None else as_array("sample_weight", sample_weight)
+    if w is not None:
+        if w.shape not in ((), shape):
+            raise ValueError(
+                f"sample_weight must be a scalar or have the shape {shape} to match {first}, got {w.shape}"
+            )
+        with np.errstate(over="ignore"):
+            w = w.astype(linear_type(*arrays.values()))
+        if not (ok := Interval(0.0).contains(w)).all():
+            raise outside("sample_weight", ">= 0 and finite", as_array("sample_weight", sample_weight), ok)
+    if reduction == "mean" and math.prod(shape) == 0:
+        raise ValueError(f"{first} must not be empty for reduction='mean': the mean over nothing is undefined")
+    if reduction == "mean" and w is not None and not w.any():
+        raise ValueError("sample_weight must not sum to zero for reduction='mean'")
+    outs = check_outs(want, reduction, out, shape, {name: x.shape for name in arrays})
+    return tuple(arrays.values()), y, w, outs
+
+
+def check_pair_labels(y: Array, other: int) -> Array:
+    """Whether each label is 1; raise for one that is neither that nor the other."""
+    same = np.equal(y, 1)
+    ok = same | (y == other)
+    if not ok.all():
+        raise outside("labels", f"1 or {other}", y, ok)
+    return same
+
+
 def linear_type(*arrays: Array | None) -> type[np.floating[Any]]:
     """The type that a loss of several inputs computes in: float64 unless all are float32 or shorter."""
     return np.result_type(*(working_type(a) for a in arrays if a is not None)).type

@@ -79,6 +79,25 @@ cdef extern from "group_job.h" nogil:
         double *count
     ctypedef void group_function(const group_job *, Py_ssize_t, char *) noexcept nogil
 
+cdef extern from "pair_job.h" nogil:
+    ctypedef enum pair_loss:
+        CONTRASTIVE, COSINE_EMBEDDING, TRIPLET
+    ctypedef enum pair_distance:
+        EUCLIDEAN, SQUARED_EUCLIDEAN, COSINE
+    enum: MOST_INPUTS
+    ctypedef struct pair_job:
+        pair_loss loss
+        pair_distance distance
+        int inputs, swap
+        double margin, scale
+        Py_ssize_t rows, entries, in_block
+        operand x[3]
+        operand gradient[3]
+        const unsigned char *same
+        const void *weight
+        void *value
+    ctypedef void pair_block_function(const pair_job *, Py_ssize_t, char *, partial *) noexcept nogil
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
@@ -91,6 +110,8 @@ cdef extern from "dispatch.h" nogil:
         const long_row_functions *long_rows[2]
         group_function *run_group[2]
         Py_ssize_t (*group_scratch[2])(Py_ssize_t) noexcept nogil
+        pair_block_function *run_pairs[2]
+        Py_ssize_t (*pair_scratch[2])(const pair_job *) noexcept nogil
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

@@ -1,10 +1,12 @@
 """The public losses, by family."""
 
-from . import binary, counts, distributions, linear, multiclass, ranking, regression
+from . import binary, counts, distributions, embeddings, linear, margin_ranking, multiclass, ranking, regression
 from .binary import *  # noqa: F403
 from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
+from .embeddings import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .margin_ranking import *  # noqa: F403
 from .multiclass import *  # noqa: F403
 from .ranking import *  # noqa: F403
 from .regression import *  # noqa: F403
@@ -17,4 +19,6 @@ __all__ = [
     *multiclass.__all__,
     *linear.__all__,
     *ranking.__all__,
+    *embeddings.__all__,
+    *margin_ranking.__all__,
 ]
