@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 
 import jax
@@ -18,6 +19,7 @@ from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters.jax import as_autograd
+from fastloss.losses.embeddings import ComparedRows
 
 REAL = jnp.zeros(0).dtype
 DOUBLE = REAL.itemsize == 8
@@ -28,6 +30,10 @@ def data(loss, rng, n=6, k=3):
     """Labels and differentiable inputs, inside the domains and apart from kinks."""
     if loss == fl.LinearCrossEntropy():
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
+    if loss.info.name == "margin_ranking":
+        return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
+    if isinstance(loss, ComparedRows):
+        return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, GroupLoss):
         return rng.integers(0, 4, n), (rng.normal(size=n),)
     if isinstance(loss, RowLoss):
@@ -35,6 +41,12 @@ def data(loss, rng, n=6, k=3):
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)
     y, f = draw(loss, n, rng)
     return y, (np.clip(f, 0.1, 0.9) if loss.info.f_domain == UNIT else f,)
+
+
+def ordered(loss, y, inputs):
+    """Arguments of a call: labels come first or last, or there are none."""
+    names = list(inspect.signature(loss.__call__).parameters)
+    return (y, *inputs) if names[0] == "y_true" else (*inputs, y) if "labels" in names else inputs
 
 
 def test_value_and_gradient_of_every_loss(rng):
@@ -52,13 +64,13 @@ def test_value_and_gradient_of_every_loss(rng):
     @jax.jit
     def compute(targets, inputs):
         return [
-            jax.value_and_grad(lambda f, y=y, loss=loss: as_autograd(loss)(y, *f, **options(loss)))(f)
+            jax.value_and_grad(lambda f, y=y, loss=loss: as_autograd(loss)(*ordered(loss, y, f), **options(loss)))(f)
             for loss, y, f in zip(losses, targets, inputs, strict=True)
         ]
 
     for loss, y, f, (value, gradients) in zip(losses, targets, inputs, compute(targets, inputs), strict=True):
         given = {k: np.asarray(v) for k, v in options(loss).items()}
-        expected, slopes = loss.value_and_gradient(y, *map(np.asarray, f), **given)
+        expected, slopes = loss.value_and_gradient(*ordered(loss, np.asarray(y), tuple(map(np.asarray, f))), **given)
         assert value.dtype == REAL
         np.testing.assert_allclose(value, expected, rtol=TOLERANCE, err_msg=repr(loss))
         for ours, theirs in zip(gradients, slopes if isinstance(slopes, tuple) else (slopes,), strict=True):
@@ -78,6 +90,8 @@ def test_value_and_gradient_of_every_loss(rng):
         fl.CosineSimilarity(),
         fl.LinearCrossEntropy(),
         fl.PairwiseLogistic(),
+        fl.Triplet(),
+        fl.MarginRanking(margin=0.5),
     ],
     ids=repr,
 )
@@ -87,7 +101,9 @@ def test_check_grads(loss, reduction, rng):
     inputs = tuple(jnp.asarray(x) for x in inputs)
     options = {"group": [4, 2]} if isinstance(loss, GroupLoss) else {}
     w = jnp.asarray(rng.uniform(0.5, 2, 2 if options else len(y)))
-    function = jax.jit(lambda *f: as_autograd(loss)(y, *f, sample_weight=w, reduction=reduction, **options))
+    function = jax.jit(
+        lambda *f: as_autograd(loss)(*ordered(loss, y, f), sample_weight=w, reduction=reduction, **options)
+    )
     tolerance = 1e-5 if DOUBLE else 3e-2
     check_grads(function, inputs, order=1, modes=["rev"], rtol=tolerance, atol=tolerance)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from fastloss._inputs import InputsLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters import torch as for_torch
 from fastloss.adapters.torch import as_autograd
+from fastloss.losses.embeddings import ComparedRows
 
 torch = pytest.importorskip("torch")
 
@@ -45,6 +47,10 @@ def every_loss():
 
 def data(loss, rng, n=7, k=3):
     """Arguments of a call: labels as arrays, differentiable inputs, inside the domains, apart from kinks."""
+    if loss.info.name == "margin_ranking":
+        return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
+    if isinstance(loss, ComparedRows):
+        return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, InputsLoss):
         assert loss.info.name == "linear_cross_entropy"
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
@@ -55,6 +61,12 @@ def data(loss, rng, n=7, k=3):
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)
     y, f = draw(loss, n, rng)
     return y, (np.clip(f, 0.05, 0.95) if loss.info.f_domain == UNIT else f,)
+
+
+def ordered(loss, y, inputs):
+    """Arguments of a call: labels come first or last, or there are none."""
+    names = list(inspect.signature(loss.__call__).parameters)
+    return (y, *inputs) if names[0] == "y_true" else (*inputs, y) if "labels" in names else inputs
 
 
 @pytest.mark.parametrize("loss", every_loss(), ids=repr)
@@ -68,7 +80,9 @@ def test_gradcheck(loss, reduction, rng):
     cotangent = torch.tensor(rng.normal(size=len(w)) if reduction == "none" else 1.5)
 
     def function(*tensors):
-        return as_autograd(loss)(y, *tensors, sample_weight=w, reduction=reduction, **options) * cotangent
+        return (
+            as_autograd(loss)(*ordered(loss, y, tensors), sample_weight=w, reduction=reduction, **options) * cotangent
+        )
 
     assert torch.autograd.gradcheck(function, tuple(map(parameter, inputs)), rtol=1e-4, atol=1e-6)
 
@@ -78,9 +92,9 @@ def test_gradcheck(loss, reduction, rng):
 def test_values_and_gradients_are_those_of_the_loss(loss, reduction, rng):
     y, inputs = data(loss, rng)
     tensors = tuple(map(parameter, inputs))
-    value = as_autograd(loss)(torch.as_tensor(y), *tensors, reduction=reduction)
+    value = as_autograd(loss)(*ordered(loss, torch.as_tensor(y), tensors), reduction=reduction)
     value.sum().backward()
-    expected, gradients = loss.value_and_gradient(y, *inputs, reduction=reduction)
+    expected, gradients = loss.value_and_gradient(*ordered(loss, y, inputs), reduction=reduction)
     np.testing.assert_array_equal(value.detach().numpy(), expected)
     for tensor, gradient in zip(tensors, gradients if isinstance(gradients, tuple) else (gradients,), strict=True):
         np.testing.assert_allclose(tensor.grad.numpy(), gradient, rtol=1e-12, atol=1e-300)

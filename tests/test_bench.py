@@ -523,6 +523,16 @@ def test_asv_benchmarks_of_the_linear_layer_run(asv: Any, monkeypatch: pytest.Mo
     assert suite.plain(y, x, w, False) == theirs[0]
 
 
+def test_asv_benchmarks_of_pairs_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("pairs")
+    shape = next(iter(suite.SHAPES))
+    monkeypatch.setitem(suite.SHAPES, shape, (20, 3))
+    for each in (suite.Pairs, suite.PairReference):
+        shorten(monkeypatch, each, "shape", [shape])
+    assert run_all([suite.Pairs, suite.PairReference]) == ({"time_pairs", "time_reference"}, [])
+    assert {"contrastive", "cosine_embedding", "triplet", "margin_ranking"} <= set(suite.PAIRS)
+
+
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(fl.Loss):
         def _evaluate(self, *arguments: Any) -> Any:

@@ -166,6 +166,20 @@ def test_the_softmax_is_wide(element: str, isa: str) -> None:
     assert wide >= {"softmax_top", "softmax_exponentials", "chain"}
 
 
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+def test_rows_are_compared_in_full_registers(element: str, isa: str) -> None:
+    """Sums over two rows and gradients; nothing outside is called but what fills memory."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    body = bodies()[addresses()[f"run_pair_block_{element}_{isa}"]]
+    called = {name[1] for _, x in body if (name := re.search(r"<([\w.]+)@plt>", x))}
+    assert called <= {"memset", "memcpy"}
+    for operation in ("sub", "mul", "add" if isa == "baseline" else r"fmadd\d*"):
+        pattern = rf"v?{operation}{PACKED[element]}\s.*%{REGISTER[isa]}"
+        assert [x for x in loop_of(body) if re.match(pattern, x)]
+
+
 def test_a_scalar_loop_would_be_found() -> None:
     """The pattern tells packed from scalar instructions."""
     assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")

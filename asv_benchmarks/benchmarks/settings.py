@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from fastloss import LinearCrossEntropy, PointwiseLoss, get, get_num_threads, list_losses
+from fastloss import LinearCrossEntropy, MarginRanking, PointwiseLoss, get, get_num_threads, list_losses
 from fastloss._bench import DTYPES, MOST_FOR_REFERENCE, OUTPUTS, SHAPES, draw, names_of, pointwise, rowwise
 from fastloss._groups import GroupLoss
 from fastloss._rows import RowLoss
+from fastloss.losses.embeddings import ComparedRows
 
 QUICK = os.environ.get("FASTLOSS_ASV_QUICK") == "1"
 
@@ -20,6 +21,7 @@ METHODS = list(OUTPUTS)
 
 ROWS = names_of(RowLoss)
 ROW_SHAPES = {f"{n}x{k}": (n, k) for n, k in ([(8192, 10), (512, 1000), (32, 32768)] if QUICK else SHAPES)}
+ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking)  # in linear.py, ranking.py and pairs.py
 REFERENCE_SHAPES = [name for name, (n, k) in ROW_SHAPES.items() if n * k <= MOST_FOR_REFERENCE]
 
 
@@ -43,6 +45,6 @@ for name in list_losses():
         if isinstance(get(name), RowLoss):
             y, f = draw(rowwise(name, 3), (2, 3), dtype)
             rowwise(name, 3).value_and_gradient(y, f)
-        elif not isinstance(get(name), (LinearCrossEntropy, GroupLoss)):  # which linear.py and ranking.py have
+        elif not isinstance(get(name), ELSEWHERE):
             y, f = draw(pointwise(name), 2, dtype)
             pointwise(name).gradient_and_hessian(y, f)

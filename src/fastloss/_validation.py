@@ -446,10 +446,14 @@ def prepare_pairs(
 def check_pair_labels(y: Array, other: int) -> Array:
     """Whether each label is 1; raise for one that is neither that nor the other."""
     same = np.equal(y, 1)
-    ok = same | (y == other)
-    if not ok.all():
-        raise outside("labels", f"1 or {other}", y, ok)
-    return same
+    if not (same | (y == other)).all():
+        raise pair_label_error(y, other)
+    return np.asarray(same, order="C")
+
+
+def pair_label_error(y: Array, other: int) -> ValueError:
+    """The error for a label that is neither 1 nor the other."""
+    return outside("labels", f"1 or {other}", y, (y == 1) | (y == other))
 
 
 def linear_type(*arrays: Array | None) -> type[np.floating[Any]]:

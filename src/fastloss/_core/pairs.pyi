@@ -19,7 +19,6 @@ def compare_rows(
     n_threads: int | None,
 ) -> tuple[float, tuple[Array, ...]]: ...
 def compare_scores(
-    loss: str,
     margin: float,
     real: Any,
     inputs: tuple[Array, Array],

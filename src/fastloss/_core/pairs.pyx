@@ -35,6 +35,9 @@ cdef enum:
 
 cdef dict LOSSES = {"contrastive": CONTRASTIVE, "cosine_embedding": COSINE_EMBEDDING, "triplet": TRIPLET}
 cdef dict DISTANCES = {"euclidean": EUCLIDEAN, "squared_euclidean": SQUARED_EUCLIDEAN, "cosine": COSINE}
+cdef int MARGIN_RANKING = 0
+while pointwise_losses()[MARGIN_RANKING].name != b"margin_ranking":
+    MARGIN_RANKING += 1
 
 
 def compare_rows(str loss, str distance, double margin, bint swap, real, tuple inputs, same, weight, double scale, values,
@@ -71,8 +74,8 @@ def compare_rows(str loss, str distance, double margin, bint swap, real, tuple i
     return sums.value, tuple(targets)
 
 
-def compare_scores(str loss, double margin, real, tuple inputs, labels, weight, bint mean, values, outs, n_threads):
-    """The sum or mean of the weighted values of pairs of scores of any shape, and the gradients; arguments as above.
+def compare_scores(double margin, real, tuple inputs, labels, weight, bint mean, values, outs, n_threads):
+    """The sum or mean of the hinge loss of pairs of scores of any shape, and the gradients; arguments as above.
 
     None in place of it all if a label is neither 1 nor -1, or a weight is negative or not finite.
     """
@@ -85,7 +88,7 @@ def compare_scores(str loss, double margin, real, tuple inputs, labels, weight, 
     cdef list targets = []
     memset(&j, 0, sizeof(j))
     memset(&one, 0, sizeof(one))
-    one.row, one.factor, one.param[0] = row_of(loss), 1.0, margin
+    one.row, one.factor, one.param[0] = MARGIN_RANKING, 1.0, margin
     j.formulas, j.n_formulas, j.label, j.scale, j.min_hessian = &one, 1, SIGNED, 1.0, NAN
     j.f_low[0], j.f_low[1], j.f_high[0], j.f_high[1] = -INFINITY, -INFINITY, INFINITY, INFINITY
     j.size, ndim = cnp.PyArray_SIZE(first), cnp.PyArray_NDIM(first)
@@ -117,22 +120,14 @@ def compare_scores(str loss, double margin, real, tuple inputs, labels, weight, 
     return sums.value / sums.weight if mean else sums.value, tuple(targets)
 
 
-cdef int row_of(str loss) except -1:
-    cdef int row = 0
-    while pointwise_losses()[row].name != NULL:
-        if pointwise_losses()[row].name == loss.encode():
-            return row
-        row += 1
-    raise ValueError(f"no formula {loss!r}")
-
-
 cdef object target_of(out, tuple inputs, labels, real):
     """Where to write a gradient: `out`, unless an array has to stand in for it, or it is None."""
     cdef cnp.ndarray x = inputs[0], y = inputs[1], last = inputs[len(inputs) - 1]
     if out is None:
-        return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.NPY_FLOAT if real is np.float32 else cnp.NPY_DOUBLE, 0)
+        return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x),
+                                 cnp.NPY_FLOAT if real is np.float32 else cnp.NPY_DOUBLE, 0)
     if not writable_in_place(out) or clashes(out, x, y, labels) or clashes(out, last, last, None):
-        return np.empty(out.shape, out.dtype)
+        return np.empty(out.shape, out.dtype.newbyteorder("="))
     return out
 
 

@@ -57,7 +57,7 @@ class ComparedRows(InputsLoss):
             values = workspace(outs[0], x[0].shape[:1], np.dtype(real), x)
         scale = 1.0 / total if call.reduction == "mean" else 1.0
         slots = outs[1] if want & GRADIENT else None
-        settings = self.info.name, self.distance, self.margin, self.swap, real
+        settings = self._declared["name"], self.distance, self.margin, self.swap, real
         value, gradients = compare_rows(*settings, x, same, w, scale, values, slots, call.n_threads)
         if call.reduction == "mean":
             value /= total
@@ -77,7 +77,7 @@ class ComparedRows(InputsLoss):
     f_domain=REAL,
     link=IDENTITY,
     default_hessian="",
-    reference="R. Hadsell, S. Chopra and Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006.",
+    reference="R. Hadsell, S. Chopra, Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006.",
 )
 class Contrastive(ComparedRows):
     r"""Contrastive loss of pairs that are labelled as similar (1) or dissimilar (0).
@@ -185,7 +185,7 @@ class Contrastive(ComparedRows):
     f_domain=REAL,
     link=IDENTITY,
     default_hessian="",
-    reference="R. Hadsell, S. Chopra and Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006.",
+    reference="R. Hadsell, S. Chopra, Y. LeCun, Dimensionality reduction by learning an invariant mapping, CVPR 2006.",
 )
 class CosineEmbedding(ComparedRows):
     r"""Cosine loss of pairs that are labelled as similar (1) or dissimilar (-1).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class MarginRanking(InputsLoss):
     .. math:: l = \max(0, -y (s_1 - s_2) + \mathrm{margin})
 
     with the label y = 1 where the first score should be larger, and -1 where the second one should. The gradient of an
-    active pair is -y in :math:`s_1` and y in :math:`s_2`; where the hinge is 0 or less it is 0, also where it is exactly
-    0: with margin 0, equal scores give no gradient.
+    active pair is -y in :math:`s_1` and y in :math:`s_2`; where the hinge is 0 or less it is 0: with margin 0, equal
+    scores give no gradient.
 
     Use it where pairs are given, as in preferences; for relevance within a query there are losses of whole groups.
     Scores, labels and weights may have any shape, the same for all; gradients are a tuple of two arrays. There is no
@@ -70,6 +70,8 @@ class MarginRanking(InputsLoss):
     >>> loss.value_and_gradient([1.0, 2.0], [0.75, 0.0], [1, 1], reduction="sum")
     (0.25, (array([-1.,  0.]), array([1., 0.])))
     """
+
+    n_predictions: ClassVar[int] = 1
 
     margin: float = number(0.0, ge=0)
 
@@ -132,11 +134,10 @@ class MarginRanking(InputsLoss):
             inputs = (*scores, y) if w is None else (*scores, y, w)
             values = workspace(outs[0], y.shape, np.dtype(real), inputs)
         slots = outs[1] if want & GRADIENT else None
-        result = compare_scores(
-            "margin_ranking", self.margin, real, scores, y, w, reduction == "mean", values, slots, n_threads
-        )
+        mean = reduction == "mean"
+        result = compare_scores(self.margin, real, scores, y, w, mean, values, slots, n_threads)
         if result is None:
-            check.check_pair_labels(y, -1)
+            raise check.pair_label_error(y, -1)
         total, gradients = result
         return delivered(want, total if values is None else values, gradients, outs)
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import _validation as check
 from .._inputs import Call, delivered
-from .._validation import VALUE
 from ._methods import InputsReference
 from ._support import Array, absolute, maximum, real, sqrt
 
@@ -106,18 +105,15 @@ def cosine_embedding(x1: Array, x2: Array, same: Array, *, margin: float) -> Com
 
 def triplet(anchor: Array, positive: Array, negative: Array, *, margin: float, distance: str, swap: bool) -> Compared:
     """max(0, d(a, p) - d(a, n) + margin) (Schroff et al. 2015); swap: Balntas et al. 2016."""
-    between = DISTANCES[distance]
-    near, far, other = between(anchor, positive), between(anchor, negative), between(positive, negative)
+    pairs = (anchor, positive), (anchor, negative), (positive, negative)
+    near, far, other = (DISTANCES[distance](*pair) for pair in pairs)
     swapped = (real(other.value) < real(far.value)) & swap
     difference = near.value - np.where(swapped, other.value, far.value)
-    if distance == "squared_euclidean":  # where squares overflow
-        d, e, f = (
-            euclidean(anchor, positive).value,
-            euclidean(anchor, negative).value,
-            euclidean(positive, negative).value,
-        )
-        swapped, e = np.where(np.isfinite(real(far.value)), swapped, (f < e) & swap), np.where((f < e) & swap, f, e)
-        difference = np.where(np.isfinite(real(difference)), difference, (d - e) * (d + e))
+    if distance == "squared_euclidean":  # the squares may overflow where their difference has a sign
+        d, e, f = (euclidean(*pair).value for pair in pairs)
+        swapped = np.where(np.isinf(real(far.value)), (real(f) < real(e)) & swap, swapped)
+        e = np.where(swapped, f, e)
+        difference = np.where(np.isnan(real(difference)), (d - e) * (d + e), difference)
     hinge = maximum(difference + margin, 0.0)
     active = (real(hinge) > 0).astype(float)
     of_anchor, of_positive = np.where(swapped, 0.0, active), np.where(swapped, active, 0.0)

@@ -36,7 +36,7 @@ class MarginRankingReference(InputsReference):
         w = np.ones(y.shape, precision) if w is None else np.broadcast_to(w, y.shape)
         total = float(np.sum(w, dtype=np.float64))
         with np.errstate(all="ignore"):
-            value, gradients = margin_ranking(y.astype(precision), s, t, margin=precision(self.loss.margin))
+            value, gradients = margin_ranking(y.astype(precision), s, t, margin=float(precision(self.loss.margin)))
             value = np.where(w == 0, 0, w * value)
             scale = precision(1 / total if call.reduction == "mean" else 1)
             gradients = tuple(np.where(w == 0, 0, w * g) * scale for g in gradients)
