@@ -1,4 +1,5 @@
-"""Why does my custom objective learn nothing? Ask `fastloss.audit` before you blame the booster.
+"""Why does my custom objective learn nothing? Ask `fastloss.audit` before you blame the booster
+================================================================================================
 
 Six versions of the focal loss (gamma = 2) as people write it for XGBoost, most with a classic mistake, on the breast
 cancer data of scikit-learn. For each the audit says in a sentence what will happen; then XGBoost trains with it, and

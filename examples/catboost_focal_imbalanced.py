@@ -1,4 +1,5 @@
-"""Focal loss on imbalanced classes with CatBoost.
+"""Focal loss on imbalanced classes with CatBoost
+=================================================
 
 A few payments in a hundred are fraud, and most of what tells them is in categories: which merchant, which country.
 CatBoost takes those as they are, and `LossClassifier` trains it with the cross-entropy and with focal losses, which

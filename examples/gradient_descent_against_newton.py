@@ -1,4 +1,5 @@
-"""Gradient descent against Newton's method, on logistic regression and on the lasso.
+"""Gradient descent against Newton's method, on logistic regression and on the lasso
+====================================================================================
 
 Both minimise the same objective from the same start. Shown are the iterations, calls and milliseconds that each needs,
 how the error falls from one iteration to the next, what a step that is too long does, and how an L1 penalty selects

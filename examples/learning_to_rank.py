@@ -1,4 +1,5 @@
-"""Learning to rank with LightGBM: six losses, and LightGBM's own.
+"""Learning to rank with LightGBM: six losses, and LightGBM's own
+=================================================================
 
 Documents of queries have five grades of relevance, which depend on their features with noise. Rankers are trained with
 losses of all pairs, of pairs weighed by what they change in NDCG, and of whole lists, and compared by the mean NDCG@10

@@ -1,4 +1,5 @@
-"""Focal loss on imbalanced classes with LightGBM.
+"""Focal loss on imbalanced classes with LightGBM
+=================================================
 
 Three rows in a hundred are positive, and some labels are wrong. The cross-entropy and focal losses of several `gamma`
 are compared on held-out data: how well they rank, what they find at the threshold 1/2, and whether their probabilities

@@ -1,4 +1,5 @@
-"""Quantile bands with LightGBM, and their coverage.
+"""Quantile bands with LightGBM, and their coverage
+===================================================
 
 Bands that are to hold nine targets in ten, and the median between them: from three models with one quantile each, and
 from one model of all three. LightGBM's own objective ``"quantile"``, which sets leaves to the quantiles of their

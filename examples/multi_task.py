@@ -1,4 +1,5 @@
-"""One model, two targets of different kinds: fixed and learnt weights of the tasks.
+"""One model, two targets of different kinds: fixed and learnt weights of the tasks
+===================================================================================
 
 The diabetes data of scikit-learn: from age, body mass index and blood serum, one small network of `fastloss.nn`
 predicts the progression of the disease (a number) and the sex (a class) from a shared hidden layer.

@@ -1,4 +1,5 @@
-"""Robust regression with Tukey's biweight when some targets are wrong.
+"""Robust regression with Tukey's biweight when some targets are wrong
+======================================================================
 
 One in seven targets of the diabetes data gets a decimal point in the wrong place. Four losses are fitted to what was
 recorded, and compared by their error on held-out targets that are right, and by how far their predictions are from

@@ -1,4 +1,5 @@
-"""Distributional boosting with XGBoost, and intervals that cover.
+"""Distributional boosting with XGBoost, and intervals that cover
+=================================================================
 
 With the negative log-likelihood of a normal distribution as its loss, the estimator boosts two scores together, the
 mean and the standard deviation of each row, so intervals can be wide where the data are noisy and narrow where they are

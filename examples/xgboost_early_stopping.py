@@ -1,4 +1,5 @@
-"""Early stopping on the loss that counts, with XGBoost.
+"""Early stopping on the loss that counts, with XGBoost
+=======================================================
 
 An estimator stops when its own loss, or another one that its user cares about, no longer falls on rows that it has not
 seen. The same metrics serve XGBoost's own estimators and its native interface. The data are the progression of diabetes

@@ -1,4 +1,5 @@
-"""Focal loss on imbalanced classes with XGBoost.
+"""Focal loss on imbalanced classes with XGBoost
+================================================
 
 The focal loss gives less weight to rows that are classified well already, the more so the larger `gamma` is; with 0 it
 is the cross-entropy. Four values are compared on held-out data: how well they rank, what they find at the threshold

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -34,6 +35,19 @@ def test_examples(name: str) -> None:
     if module is None:
         pytest.skip("needs a library that is not installed")
     failed, _ = doctest.testmod(module, verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+TUTORIALS = sorted((Path(__file__).parents[1] / "docs/tutorials").glob("*.rst"))
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_tutorials(path: Path) -> None:
+    for library in ("lightgbm", "sklearn"):
+        if library in path.read_text(encoding="utf-8"):
+            pytest.importorskip(library)
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+    failed, _ = doctest.testfile(str(path), module_relative=False, optionflags=options)
     assert failed == 0
 
 
