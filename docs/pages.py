@@ -95,7 +95,7 @@ def properties(loss: Any, accuracy: dict[str, str] | None) -> str:
     rows = [
         ["family", info.family],
         ["names for ``fl.get``", ", ".join(f"``{name}``" for name in (info.name, *info.aliases))],
-        ["value", f"``{info.formula}``"],
+        ["value", literal(info.formula)],
         ["best prediction", info.elicits],
         ["convex", "yes" if info.convex else "no"],
         ["smoothness", SMOOTHNESS[info.differentiability]],
@@ -112,6 +112,11 @@ def properties(loss: Any, accuracy: dict[str, str] | None) -> str:
         worst = "; ".join(f"{what} {eps}" for what, eps in accuracy.items() if eps.strip("- "))
         rows.append(["largest measured error, in eps of its scale", worst])
     return table(rows, header=False, widths="30 70")
+
+
+def literal(text: str) -> str:
+    """As code; a role, because literals in double backquotes may not follow a bar."""
+    return f":code:`{text}`"
 
 
 def indented(text: str) -> str:
@@ -135,7 +140,7 @@ def reference_sources() -> dict[str, str]:
 def family_table(losses: list[Any]) -> str:
     """Losses with what they are for, and their pages."""
     rows = [["loss", "value", "best prediction"]]
-    rows += [[f":doc:`/generated/{type(x).__name__}`", f"``{x.info.formula}``", x.info.elicits] for x in losses]
+    rows += [[f":doc:`/generated/{type(x).__name__}`", literal(x.info.formula), x.info.elicits] for x in losses]
     pages = "\n".join(f"   /generated/{type(loss).__name__}" for loss in losses)
     return table(rows) + f"\n.. toctree::\n   :hidden:\n\n{pages}\n"
 

@@ -96,7 +96,9 @@ def compare(library: str) -> None:
     for row in TABLES[library]:
         expected = np.asarray(eval(row["theirs"], dict(theirs)), dtype=float)
         result = np.asarray(eval(row["ours"], dict(ours)))
-        np.testing.assert_allclose(result, expected, rtol=row.get("tolerance", TOLERANCE[library]), err_msg=row["theirs"])
+        np.testing.assert_allclose(
+            result, expected, rtol=row.get("tolerance", TOLERANCE[library]), err_msg=row["theirs"]
+        )
 
 
 @pytest.mark.parametrize("library", TABLES)

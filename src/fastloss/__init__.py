@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-_SUBPACKAGES = ("adapters", "nn", "optim", "reference")
+_SUBPACKAGES = ("adapters", "nn", "optim", "reference", "testing")
 _ELSEWHERE = {"Audit": "._audit", "audit": "._audit"}
 
 
