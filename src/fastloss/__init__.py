@@ -15,6 +15,7 @@ from .penalties import L1, L2, ElasticNet, GroupLasso
 from .weighted_sum import WeightedSum
 
 if _TYPE_CHECKING:
+    from ._accumulator import LossAccumulator
     from ._audit import Audit, audit
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Evaluation",
     "GroupLasso",
     "Loss",
+    "LossAccumulator",
     "LossInfo",
     "MultiTask",
     "PointwiseLoss",
@@ -42,7 +44,7 @@ __all__ = [
 
 
 _SUBPACKAGES = ("adapters", "nn", "optim", "reference", "testing")
-_ELSEWHERE = {"Audit": "._audit", "audit": "._audit"}
+_ELSEWHERE = {"Audit": "._audit", "LossAccumulator": "._accumulator", "audit": "._audit"}
 
 
 def __getattr__(name: str) -> _Any:

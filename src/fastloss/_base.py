@@ -393,6 +393,10 @@ class Loss(Configured, Methods):
     def __radd__(self: Self, other: Any) -> Self:
         return self if isinstance(other, int) and other == 0 else NotImplemented  # the start of `sum`
 
+    def _sums(self, *arguments: Any, **named: Any) -> tuple[float, float]:
+        """The sum of the weighted values of a part of the data, and what the mean divides it by."""
+        raise TypeError(f"{type(self).__name__} has no sums over parts of the data")
+
     def config(self) -> dict[str, Any]:
         """Return name and parameters as a dict that JSON can hold; `fastloss.get` rebuilds the loss from it.
 
@@ -469,6 +473,23 @@ class KernelLoss(Loss):
         if type(result) is Violation:
             raise self._violated(result, y_true, y_pred, sample_weight)
         return result
+
+    def _sums(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> tuple[float, float]:
+        y, f, w, *_, threads = self._prepare(VALUE, y_true, y_pred, sample_weight, "sum", None, n_threads)
+        if self._kernel is None:
+            counts = np.ones(np.shape(y)) if w is None else np.broadcast_to(w, np.shape(y))
+            return self(y, f, w, reduction="sum", n_threads=threads), float(np.sum(counts, dtype=np.float64))
+        result = self._kernel(VALUE, y, f, w, "sums", None, threads)
+        if type(result) is Violation:
+            raise self._violated(result, y, f, w)
+        return result  # type: ignore[no-any-return]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)

@@ -292,11 +292,8 @@ class GroupMethods(Methods):
         )
         value, count, gradient, curvature = self._terms(want, y, s, start, hessian, n_threads)
 
-        weights = np.ones(len(start) - 1) if w is None else np.broadcast_to(w, (len(start) - 1,))
-        keep = weights > 0
+        weights, keep, value, total = _weighed(value, count, w)
         with np.errstate(invalid="ignore", over="ignore"):
-            value = np.where(keep, value * weights, 0.0)
-            total = float(np.sum(np.where(keep, weights * count, 0.0)))
             factors = weights if reduction != "mean" else weights / total if total > 0 else np.zeros_like(weights)
             results: list[Any] = []
             if want & VALUE:
@@ -309,6 +306,15 @@ class GroupMethods(Methods):
                 if term is not None:
                     results.append(_weighted(term, factors, keep, start, lowest))
         return _delivered(results, out)
+
+
+def _weighed(value: Array, count: Array, w: Array | None) -> tuple[Array, Array, Array, float]:
+    """Weights of the groups, those that are not 0, weighted values, and what the mean divides by."""
+    weights = np.ones(len(value)) if w is None else np.broadcast_to(w, (len(value),))
+    keep = weights > 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = float(np.sum(np.where(keep, weights * count, 0.0)))
+        return weights, keep, np.where(keep, value * weights, 0.0), total
 
 
 def _weighted(term: Array, factors: Array, keep: Array, start: Array, floor: float) -> Array:
@@ -344,6 +350,22 @@ class GroupLoss(GroupMethods, Loss):
     def hessian_policies(self) -> tuple[str, ...]:
         """The curvatures that `hessian=` accepts."""
         return POLICIES
+
+    def _sums(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        group: ArrayLike | None = None,
+        qid: ArrayLike | None = None,
+        n_threads: int | None = None,
+    ) -> tuple[float, float]:
+        arguments = y_true, y_pred, sample_weight, group, qid, "sum", None, n_threads
+        y, s, start, w, _ = check.prepare_groups(self, VALUE, *arguments)
+        value, count, _, _ = self._terms(VALUE, y, s, start, "exact", n_threads)
+        _, _, value, total = _weighed(value, count, w)
+        return float(np.sum(value)), total
 
     @property
     def reference(self) -> Methods:

@@ -193,6 +193,15 @@ class WeightedSum(KernelLoss):
             return _summed(self, self._losses, *arguments)
         return super()._evaluate(*arguments)
 
+    def _sums(self, *arguments: Any, **named: Any) -> tuple[float, float]:
+        if self._kernel is not None:
+            return super()._sums(*arguments, **named)
+        sums = [(a, *part._sums(*arguments, **named)) for a, part in self.parts]
+        weights = [weight for *_, weight in sums]
+        if max(weights) - min(weights) > 1e-12 * max(weights):  # they may have been rounded differently
+            raise TypeError("the losses of the sum count samples differently: it has no sums over parts of the data")
+        return sum(a * value for a, value, _ in sums), weights[0]
+
     def _prepare(self, want: int, *arguments: Any) -> check.Call:
         return check.prepare(self, want, *arguments)
 

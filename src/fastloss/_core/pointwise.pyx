@@ -101,8 +101,8 @@ cdef class Kernel:
         cdef job j
         cdef total sums
         cdef int type_, threads = 1, aliased
-        cdef bint mean = reduction == "mean", per_sample = reduction == "none"
-        if not (mean or per_sample or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
+        cdef bint mean = reduction == "mean", per_sample = reduction == "none", sums_only = reduction == "sums"
+        if not (mean or per_sample or sums_only or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
             return UNREADY
         cdef cnp.ndarray y = y_true, f = y_pred, w = sample_weight
         type_ = FLOAT32 if cnp.PyArray_TYPE(f) in (cnp.NPY_FLOAT, cnp.NPY_FLOAT16) else FLOAT64
@@ -137,6 +137,8 @@ cdef class Kernel:
         if mean and sums.weight == 0:
             return UNREADY
 
+        if sums_only:
+            return sums.value, sums.weight
         if want & WANT_VALUE and not per_sample:
             results[0] = sums.value / sums.weight if mean else sums.value
         return hand_over(want, results, targets)

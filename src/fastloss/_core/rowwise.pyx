@@ -93,8 +93,8 @@ cdef class RowKernel:
         cdef row_job j = self.base
         cdef total sums
         cdef int type_, threads, aliased, ndim
-        cdef bint mean = reduction == "mean", per_sample = reduction == "none"
-        if not (mean or per_sample or reduction == "sum") or not self.match(&j, y_true, y_pred, sample_weight):
+        cdef bint mean = reduction == "mean", per_sample = reduction == "none", sums_only = reduction == "sums"
+        if not (mean or per_sample or sums_only or reduction == "sum") or not self.match(&j, y_true, y_pred, sample_weight):
             return UNREADY
         cdef cnp.ndarray y = y_true, f = y_pred, w = sample_weight, like_value = f
         ndim = cnp.PyArray_NDIM(f) - 1
@@ -134,6 +134,8 @@ cdef class RowKernel:
         if mean and sums.weight == 0:
             return Violation(0, True)
 
+        if sums_only:
+            return sums.value, sums.weight
         if want & WANT_VALUE and not per_sample:
             results[0] = sums.value / sums.weight if mean else sums.value
         return hand_over(want, results, targets)
