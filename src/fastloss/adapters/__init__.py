@@ -3,7 +3,7 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-__all__ = ["catboost", "jax", "keras", "lightgbm", "scipy", "sklearn", "torch", "xgboost"]
+__all__ = ["catboost", "dask", "jax", "keras", "lightgbm", "scipy", "sklearn", "torch", "xgboost"]
 
 
 def __getattr__(name: str) -> _Any:
