@@ -96,7 +96,7 @@ static void hinge_winner(tile *t, ptrdiff_t from, ptrdiff_t to, lane_sums *s)
             const real base = class_step(t, step);
             FOR_LANES
             {
-                const real x = f[l], k = base + c.k[l], wins = is_other(&c, k, l) & (x == top[l]) ? -k : -REAL_INFINITY;
+                const real x = f[l], k = base + c.k[l], wins = (is_other(&c, k, l) & (x == top[l])) ? -k : -REAL_INFINITY;
                 first[l] = wins > first[l] ? wins : first[l];
             }
         }

@@ -28,34 +28,27 @@ INLINE double total_long(long_sum sum)
     return total == total ? total : sum.high;
 }
 
-/* The sum over entries [0, n) of a square or product, FACTORS being its two factors at entry k. */
-#define SUM_OF_PRODUCTS(n, ...)                                                                      \
-    long_sum total = { 0, 0 };                                                                       \
-    for (ptrdiff_t from = 0; from < (n); from += SUMMED_IN_LANES) {                                  \
-        const ptrdiff_t to = from + SUMMED_IN_LANES < (n) ? from + SUMMED_IN_LANES : (n);            \
-        real sum = 0;                                                                                \
-        _Pragma("omp simd reduction(+ : sum)") for (ptrdiff_t k = from; k < to; k++) { __VA_ARGS__ } \
-        if ((n) <= SUMMED_IN_LANES) return (double)sum;                                              \
-        add_long(&total, (double)sum);                                                               \
-    }                                                                                                \
-    return total_long(total);
+/* A function of rows of n entries: the sum of TERM, a square or a product, over the entries k. */
+#define SUM_OVER_ENTRIES(name, arguments, TERM)                                                      \
+    INLINE double name arguments                                                                     \
+    {                                                                                                \
+        long_sum total = { 0, 0 };                                                                   \
+        for (ptrdiff_t from = 0; from < n; from += SUMMED_IN_LANES) {                                \
+            const ptrdiff_t to = from + SUMMED_IN_LANES < n ? from + SUMMED_IN_LANES : n;            \
+            real sum = 0;                                                                            \
+            _Pragma("omp simd reduction(+ : sum)") for (ptrdiff_t k = from; k < to; k++) sum = TERM; \
+            if (n <= SUMMED_IN_LANES) return (double)sum;                                            \
+            add_long(&total, (double)sum);                                                           \
+        }                                                                                            \
+        return total_long(total);                                                                    \
+    }
 
-INLINE double sum_of_squares(const real *x, const real *y, ptrdiff_t n){ SUM_OF_PRODUCTS(n,
-                                                                                         {
-                                                                                             const real d = x[k] - y[k];
-                                                                                             sum = multiply_add(d, d, sum);
-                                                                                         }) }
-
-INLINE double sum_of_products(const real *x, const real *y,
-                              ptrdiff_t n){ SUM_OF_PRODUCTS(n, { sum = multiply_add(x[k], y[k], sum); }) }
+SUM_OVER_ENTRIES(sum_of_squares, (const real *x, const real *y, ptrdiff_t n), multiply_add(x[k] - y[k], x[k] - y[k], sum))
+SUM_OVER_ENTRIES(sum_of_products, (const real *x, const real *y, ptrdiff_t n), multiply_add(x[k], y[k], sum))
 
 /* | x i - y j |^2 */
-INLINE double sum_of_scaled_squares(const real *x, const real *y, real i, real j,
-                                    ptrdiff_t n){ SUM_OF_PRODUCTS(n,
-                                                                  {
-                                                                      const real d = x[k] * i - y[k] * j;
-                                                                      sum = multiply_add(d, d, sum);
-                                                                  }) }
+SUM_OVER_ENTRIES(sum_of_scaled_squares, (const real *x, const real *y, real i, real j, ptrdiff_t n),
+                 multiply_add(x[k] * i - y[k] * j, x[k] * i - y[k] * j, sum))
 
 /* ---- powers of two ---------------------------------------------------------------------------------------------------- */
 

@@ -10,25 +10,30 @@
 enum { SIDE = 16 / sizeof(real) };
 typedef real square_row __attribute__((vector_size(16)));
 typedef real_bits real_mask __attribute__((vector_size(16)));
+#ifdef __clang__
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (real_mask){ __VA_ARGS__ })
+#endif
 
 #ifdef FASTLOSS_F32
 INLINE void transpose_square(square_row *r)
 {
-    const square_row a = __builtin_shuffle(r[0], r[1], (real_mask){ 0, 4, 1, 5 });
-    const square_row b = __builtin_shuffle(r[0], r[1], (real_mask){ 2, 6, 3, 7 });
-    const square_row c = __builtin_shuffle(r[2], r[3], (real_mask){ 0, 4, 1, 5 });
-    const square_row d = __builtin_shuffle(r[2], r[3], (real_mask){ 2, 6, 3, 7 });
-    r[0] = __builtin_shuffle(a, c, (real_mask){ 0, 1, 4, 5 });
-    r[1] = __builtin_shuffle(a, c, (real_mask){ 2, 3, 6, 7 });
-    r[2] = __builtin_shuffle(b, d, (real_mask){ 0, 1, 4, 5 });
-    r[3] = __builtin_shuffle(b, d, (real_mask){ 2, 3, 6, 7 });
+    const square_row a = SHUFFLE(r[0], r[1], 0, 4, 1, 5);
+    const square_row b = SHUFFLE(r[0], r[1], 2, 6, 3, 7);
+    const square_row c = SHUFFLE(r[2], r[3], 0, 4, 1, 5);
+    const square_row d = SHUFFLE(r[2], r[3], 2, 6, 3, 7);
+    r[0] = SHUFFLE(a, c, 0, 1, 4, 5);
+    r[1] = SHUFFLE(a, c, 2, 3, 6, 7);
+    r[2] = SHUFFLE(b, d, 0, 1, 4, 5);
+    r[3] = SHUFFLE(b, d, 2, 3, 6, 7);
 }
 #else
 INLINE void transpose_square(square_row *r)
 {
     const square_row a = r[0];
-    r[0] = __builtin_shuffle(a, r[1], (real_mask){ 0, 2 });
-    r[1] = __builtin_shuffle(a, r[1], (real_mask){ 1, 3 });
+    r[0] = SHUFFLE(a, r[1], 0, 2);
+    r[1] = SHUFFLE(a, r[1], 1, 3);
 }
 #endif
 
