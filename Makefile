@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc src -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.py')
 
-.PHONY: demo test test-peers bench dashboard lint docs wheel clean
+.PHONY: demo test test-peers bench bench-compare dashboard lint docs linkcheck wheel wheel-test sanitize fuzz valgrind clean
 
 # pip builds the package with its own isolated copy of the build tools; a stamp says what is up to date.
 $(VENV)/pip.stamp:
@@ -51,12 +51,36 @@ lint: $(VENV)/package.stamp $(VENV)/lint.group  ## ruff, mypy, cython-lint, clan
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src
 	$(BIN)/clang-format --dry-run --Werror csrc/*.[ch] csrc/losses/*.h
 
-docs: $(VENV)/docs.extra  ## HTML documentation in docs/_build
-	$(BIN)/sphinx-build -W -b html docs docs/_build
+bench-compare: $(VENV)/package.stamp $(VENV)/bench.group  ## asv continuous between BASE (main by default) and the last commit
+	cd asv_benchmarks && export FASTLOSS_ASV_QUICK=1 && ../$(BIN)/asv machine --yes && \
+	../$(BIN)/asv continuous --factor 1.2 $(or $(BASE),main) HEAD
 
-wheel: $(VENV)/pip.stamp  ## wheel and sdist in dist/
-	$(BIN)/python -m pip install --quiet build
-	$(BIN)/python -m build --outdir dist .
+docs: $(VENV)/docs.extra  ## HTML documentation in docs/_build
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+linkcheck: $(VENV)/docs.extra  ## whether the links of the documentation lead somewhere
+	$(BIN)/sphinx-build -b linkcheck -D sphinx_gallery_conf.plot_gallery=0 docs docs/_build/linkcheck
+
+# On Linux the wheel takes libgomp in, so that it needs nothing of the machine but its C library.
+wheel: $(VENV)/pip.stamp $(VENV)/wheel.group  ## sdist, and a wheel that runs elsewhere, in dist/
+	rm -rf dist && $(BIN)/python -m build --outdir dist .
+	if [ "$$(uname)" = Linux ]; then \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --strip -w dist/repaired dist/*.whl && \
+	  rm dist/*.whl && mv dist/repaired/*.whl dist && rmdir dist/repaired; fi
+
+wheel-test: wheel  ## both of them in bare environments, with every instruction set of this machine
+	PYTHON=$(PYTHON) tools/wheel_test.sh dist/*.whl dist/*.tar.gz
+
+# Builds in build/<kind>, with an environment of their own in which the package has the sanitizers.
+sanitize: $(VENV)/pip.stamp  ## the suite under AddressSanitizer and UBSan, then the kernels' threads under ThreadSanitizer
+	PYTHON=$(PYTHON) tools/sanitize.sh
+
+fuzz: $(VENV)/package.stamp $(VENV)/test.group  ## a million malformed calls
+	$(BIN)/python tools/fuzz.py --calls 1000000
+
+valgrind: $(VENV)/package.stamp $(VENV)/test.group  ## a part of the suite under valgrind's memcheck
+	FASTLOSS_ISA=baseline PYTHONMALLOC=malloc valgrind --error-exitcode=1 --suppressions=tools/valgrind.supp \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_out.py tests/test_calls.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build asv_benchmarks/.asv

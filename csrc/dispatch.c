@@ -5,6 +5,7 @@
 #include "losses/list.h"
 #include "losses/row_list.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -109,24 +110,25 @@ static ptrdiff_t read_cache_size(void)
 
 ptrdiff_t fastloss_cache_size(void)
 {
-    static ptrdiff_t size; /* the same value whoever writes it first */
-    if (!size) size = read_cache_size();
+    static _Atomic ptrdiff_t known; /* the same value whoever writes it first */
+    ptrdiff_t size = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!size) atomic_store_explicit(&known, size = read_cache_size(), memory_order_relaxed);
     return size;
 }
 
-static int used_threads, forked;
+static _Atomic int forked;
 
 #ifdef HAVE_FORK
-static void in_child(void) { forked |= used_threads; }
+static void in_child(void) { forked = 1; }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, in_child); }
 #endif
 
 void fastloss_note_threads(void)
 {
-    if (used_threads) return;
 #ifdef HAVE_FORK
-    pthread_atfork(NULL, NULL, in_child);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
 #endif
-    used_threads = 1;
 }
 
 int fastloss_forked(void) { return forked; }

@@ -229,7 +229,7 @@ def _weights(sample_weight: ArrayLike | None) -> ArrayLike | None:
     return None if sample_weight is None or np.size(sample_weight) == 0 else sample_weight
 
 
-def make_metric(loss: Any, name: str | None, raw: bool) -> tuple[Loss, str]:
+def make_metric(loss: Any, name: Any, raw: bool) -> tuple[Loss, str]:
     """Check the arguments of the adapters' `metric`; the loss on the scale of what the booster hands over."""
     loss = get(loss)
     if isinstance(loss, GroupLoss):

@@ -61,6 +61,8 @@ class _OnNatural:
 class _LossModel(xgboost.XGBModel, BoostedLoss):
     """What both estimators share."""
 
+    base_score: Any
+
     def __init__(
         self,
         *,
