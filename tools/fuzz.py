@@ -2,10 +2,10 @@
 
     python tools/fuzz.py --calls 1000000 --seed 0
 
-Calls start from arguments that are legal, of which some are then spoilt: types, shapes, strides, offsets, values, labels,
-lengths, outputs. A call may raise TypeError or ValueError with a message that names something; whatever else it raises,
-and a result that differs from the NumPy reference, is a finding, printed with the seed that repeats it. Run it in a build
-with sanitizers (`make sanitize`) to see reads and writes out of bounds.
+Calls start from arguments that are legal, of which some are then spoilt: types, shapes, strides, offsets, values,
+labels, lengths, outputs. A call may raise TypeError or ValueError with a message; whatever else it raises, and a result
+that differs from the NumPy reference, is a finding, printed with the seed that repeats it. Run it in a build with
+sanitizers (`make sanitize`) to see reads and writes out of bounds.
 """
 
 from __future__ import annotations
