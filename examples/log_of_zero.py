@@ -102,7 +102,8 @@ for iteration in range(101):
 plt.style.use("tableau-colorblind10")
 z = np.linspace(-10, 60, 1401)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for name, color, line, width in (("fastloss", "C0", "-", 5), ("plain", "black", "--", 1.5), ("clipped", "C1", "-", 1.5)):
+styles = {"fastloss": ("C0", "-", 5), "plain": ("black", "--", 1.5), "clipped": ("C1", "-", 1.5)}
+for name, (color, line, width) in styles.items():
     with np.errstate(all="ignore"):
         value, slope = in_logits(name, np.zeros(len(z)), z)
     left.plot(z, np.where(np.isfinite(value), value, np.nan), line, color=color, lw=width, label=name)

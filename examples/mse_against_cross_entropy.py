@@ -71,9 +71,9 @@ for lead, p, *pulls in zip(leads, of_true, *norms(leads).values(), strict=True):
     print(f"{lead:6.0f}{p:18.1e}" + "".join(f"{pull:16.1e}" for pull in pulls))
 
 # %%
-# Softmax regression on every other of the digits by gradient descent, all images in each step. The good start is 0, where
-# all classes have probability 1/10. The bad starts are random weights: the larger, the surer the wrong classes. For each
-# loss and start the step is taken, from a wide grid, that gives the best accuracy on the training images at the end.
+# Softmax regression on every other of the digits by gradient descent, all images in each step. The good start is 0,
+# where all classes have probability 1/10. The bad starts are random weights: the larger, the surer the wrong classes.
+# For each loss and start the step is taken, from a wide grid, that has the best accuracy on these images at the end.
 X, y = load_digits(return_X_y=True)
 X, y = (X[::2] - X.mean(axis=0)) / 16, y[::2]
 STARTS, STEPS, ITERATIONS, SEEDS = (0.0, 2.0, 8.0), (2.0, 8.0, 32.0, 128.0, 512.0, 2048.0, 8192.0), 150, 3
@@ -92,8 +92,8 @@ def train(name: str, size: float, step: float, seed: int) -> np.ndarray:
     return np.array(accuracy)
 
 
-print(f"\naccuracy on the {len(X)} training images, means over {SEEDS} starts, and iterations to 90 % of the mean")
-print(f"{'start':>6}  {'loss':16}{'best step':>10}{'at first':>10}{'after 10':>10}{f'after {ITERATIONS}':>11}{'90 % at':>9}")
+print(f"\naccuracy on the {len(X)} training images in {ITERATIONS} iterations, means over {SEEDS} starts")
+print(f"{'start':>6}  {'loss':16}{'best step':>10}{'at first':>10}{'after 10':>10}{'at the end':>11}{'90 % at':>9}")
 curves = {}
 for size in STARTS:
     for name in GRADIENTS:
