@@ -6,6 +6,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+# Examples run on one thread each, so that the figures do not depend on the load of the machine; libraries read this
+# when they are loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from fastloss import __version__
 
 project = "fastloss"
@@ -45,8 +49,6 @@ suppress_warnings = ["config.cache"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# Examples are run as users run them: one thread each, so that the figures do not depend on the machine's load.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",

@@ -96,7 +96,7 @@ def properties(loss: Any, accuracy: dict[str, str] | None) -> str:
         ["family", info.family],
         ["names for ``fl.get``", ", ".join(f"``{name}``" for name in (info.name, *info.aliases))],
         ["value", literal(info.formula)],
-        ["best prediction", info.elicits],
+        ["best prediction", prose(info.elicits)],
         ["convex", "yes" if info.convex else "no"],
         ["smoothness", SMOOTHNESS[info.differentiability]],
         ["largest slope", "unbounded" if math.isinf(info.lipschitz) else f"{info.lipschitz:.6g}"],
@@ -117,6 +117,11 @@ def properties(loss: Any, accuracy: dict[str, str] | None) -> str:
 def literal(text: str) -> str:
     """As code; a role, because literals in double backquotes may not follow a bar."""
     return f":code:`{text}`"
+
+
+def prose(text: str) -> str:
+    """As text, in which bars do not open a substitution."""
+    return text.replace("|", r"\|")
 
 
 def indented(text: str) -> str:
@@ -140,7 +145,7 @@ def reference_sources() -> dict[str, str]:
 def family_table(losses: list[Any]) -> str:
     """Losses with what they are for, and their pages."""
     rows = [["loss", "value", "best prediction"]]
-    rows += [[f":doc:`/generated/{type(x).__name__}`", literal(x.info.formula), x.info.elicits] for x in losses]
+    rows += [[f":doc:`/generated/{type(x).__name__}`", literal(x.info.formula), prose(x.info.elicits)] for x in losses]
     pages = "\n".join(f"   /generated/{type(loss).__name__}" for loss in losses)
     return table(rows) + f"\n.. toctree::\n   :hidden:\n\n{pages}\n"
 

@@ -17,7 +17,7 @@ def test_runs(example, tmp_path):
     for library in NEEDS:
         if library in source:
             pytest.importorskip(library)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     command = [sys.executable, "-W", "error::RuntimeWarning", str(example)]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
