@@ -10,10 +10,9 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import _validation as check
-from .._base import ArrayLike, Loss
+from .._base import ArrayLike
+from .._curves import is_of_residual
 from .._domains import ClassLabels, Labels
 from .._inputs import InputsLoss
 from .._optional import require
@@ -119,7 +118,7 @@ def hist_gradient_boosting_loss(
         )
     if n_classes is not None:
         n_classes = check.positive_integer("n_classes", n_classes)
-    of_residual = raw.n_predictions == 1 and _is_of_residual(raw)
+    of_residual = raw.n_predictions == 1 and is_of_residual(raw)
     if renew_leaves is None:
         renew_leaves = of_residual and raw.info.differentiability == "C0"
     elif check.flag("renew_leaves", renew_leaves) and not of_residual:
@@ -145,15 +144,6 @@ def _trainer() -> Any:
         f"this needs the private interface of losses of scikit-learn 1.5 to 1.9, which {found} has changed ({reason}): "
         f"pip install 'fastloss[sklearn]' 'scikit-learn<1.10'"
     )
-
-
-def _is_of_residual(loss: Loss) -> bool:
-    """Whether a loss on the raw scale depends on y_pred - y_true alone: tried out."""
-    if loss.link.name != "identity" or isinstance(loss.info.y_domain, Labels | ClassLabels):
-        return False
-    y, f = np.array([[0.5, 1.75, 3.0, 8.0], [1.5, -0.25, 4.0, 0.0]])  # exact sums
-    values = [loss(y + shift, f + shift, reduction="none") for shift in (0.0, 1.0, 16.0)]
-    return bool(np.allclose(values, values[0], rtol=1e-12))
 
 
 # ---- scoring --------------------------------------------------------------------------------------------------------
