@@ -17,6 +17,7 @@ from .weighted_sum import WeightedSum
 if _TYPE_CHECKING:
     from ._accumulator import LossAccumulator
     from ._audit import Audit, audit
+    from .monitor import LossMonitor
 
 __all__ = [
     "L1",
@@ -28,6 +29,7 @@ __all__ = [
     "Loss",
     "LossAccumulator",
     "LossInfo",
+    "LossMonitor",
     "MultiTask",
     "PointwiseLoss",
     "WeightedSum",
@@ -43,8 +45,13 @@ __all__ = [
 ]
 
 
-_SUBPACKAGES = ("adapters", "nn", "optim", "reference", "testing")
-_ELSEWHERE = {"Audit": "._audit", "LossAccumulator": "._accumulator", "audit": "._audit"}
+_SUBPACKAGES = ("adapters", "guide", "monitor", "nn", "optim", "plotting", "reference", "testing")
+_ELSEWHERE = {
+    "Audit": "._audit",
+    "LossAccumulator": "._accumulator",
+    "LossMonitor": ".monitor",
+    "audit": "._audit",
+}
 
 
 def __getattr__(name: str) -> _Any:
