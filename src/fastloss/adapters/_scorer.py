@@ -59,15 +59,28 @@ class LossScorer:
         ValueError
             If a label is unknown to the estimator, or the loss does not go with its number of classes.
         """
+        loss, targets, scores = self.compared(estimator, X, y)
+        return -float(loss(targets, scores, sample_weight))
+
+    def compared(self, estimator: Any, X: Any, y: ArrayLike) -> tuple[Loss, ArrayLike, Any]:
+        """Return what is compared: the loss on the scale of the responses, the targets as it takes them, the responses.
+
+        Parameters, errors: as for the call.
+
+        Returns
+        -------
+        loss : Loss
+        y_true, y_pred : array_like
+        """
         if callable(self.response):
-            return -float(self.loss(y, self.response(estimator, X), sample_weight))
+            return self.loss, y, self.response(estimator, X)
         given = np.asarray(getattr(estimator, self.response)(X))
         if self.response == "predict":
             loss, scores = self._on_its_scale(given)
-            return -float(loss(y, scores, sample_weight))
-        targets = self._encoded(y, np.asarray(estimator.classes_))
+            return loss, y, scores
+        targets = self.encoded(y, np.asarray(estimator.classes_))
         loss, scores = self._classified(given, len(estimator.classes_))
-        return -float(loss(targets, scores, sample_weight))
+        return loss, targets, scores
 
     def _on_its_scale(self, natural: Array) -> tuple[Loss, Array]:
         """The loss and what it takes for predictions on the natural scale."""
@@ -91,7 +104,7 @@ class LossScorer:
             given = np.stack([-given, given], axis=1) / 2
         return self.loss.on_raw(), given
 
-    def _encoded(self, y: ArrayLike, classes: Array) -> Array:
+    def encoded(self, y: ArrayLike, classes: Array) -> Array:
         """Labels as 0 ... K - 1, or one-hot where the loss takes a number for each class."""
         labels = np.asarray(y)
         codes = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
