@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .guide._questions import add_options
+    from .guide._questions import run as ask_guide
+
     parser = argparse.ArgumentParser(
         prog="python -m fastloss", description="Loss functions with gradients and hessians for NumPy."
     )
@@ -101,6 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--outliers", choices=("low", "high", "redescending"), help="influence of a far target")
     table.add_argument("--names", action="store_true", help="print only the names")
     table.set_defaults(run=_list)
+
+    guide = commands.add_parser(
+        "guide",
+        help="which loss for a task, and why",
+        description="Name the losses for a task, with reasons. Without options it asks, on a terminal.",
+    )
+    add_options(guide)
+    guide.set_defaults(run=ask_guide, parser=guide)
 
     commands.add_parser("bench", help="time the losses against NumPy and other packages", add_help=False)
     return parser
