@@ -178,7 +178,24 @@ def read_accuracy() -> dict[str, dict[str, str]]:
 
 def figure(loss: Any) -> str | None:
     """The file of a picture of value, gradient and hessian, if one can be drawn."""
-    return None
+    from fastloss._curves import can_slice
+
+    if not can_slice(loss):
+        return None
+    import matplotlib
+    from matplotlib import pyplot
+
+    raw = loss.on_raw()
+    shown = raw if type(raw) is type(loss) else loss  # the scale where slopes are finite
+    terms = ("value", "gradient", "hessian") if "exact" in shown.hessian_policies else ("value", "gradient")
+    name = f"{type(loss).__name__}.svg"
+    with matplotlib.rc_context({"svg.hashsalt": name, "backend": "agg"}):
+        display = fl.plotting.LossCurveDisplay.from_loss(shown, terms=terms)
+        for ax in display.axes_:
+            ax.set_xlabel(display.label if shown == loss else f"{display.label}, raw scale")
+        display.figure_.savefig(GENERATED / name, metadata={"Date": None})
+        pyplot.close(display.figure_)
+    return f"/generated/{name}"
 
 
 def setup(app: Any) -> dict[str, Any]:
