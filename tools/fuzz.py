@@ -236,7 +236,7 @@ def one_call(cases: list[Any], seed: int) -> str:
         result, outcome = None, type(error).__name__
     except Exception as error:
         raise AssertionError(f"{described}: {error!r}\n{describe(arguments, options)}") from error
-    if compare and outcome == "result":
+    if compare and outcome == "result" and all(map(moderate, arguments)):
         expected = getattr(loss.reference, method)(*arguments, **options)
         for a, b in zip(flat(result), flat(expected), strict=True):
             if not agree(a, b):
@@ -244,6 +244,14 @@ def one_call(cases: list[Any], seed: int) -> str:
                 raise AssertionError(text)
         outcome = "compared"
     return str(outcome)
+
+
+def moderate(x: Any) -> bool:
+    """Whether squares and ratios stay far inside the range of float32: the formulas of the reference are for people."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
+        return True
+    size = np.abs(x[np.isfinite(x) & (x != 0)].astype(float))
+    return bool(np.all((size < 1e15) & (size > 1e-15))) and not np.signbit(x[x == 0]).any()
 
 
 def flat(result: Any) -> list[Any]:
@@ -258,7 +266,7 @@ def agree(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
         return False
     with np.errstate(all="ignore"):
         usual = np.isfinite(b) & (np.abs(b) < 1e30) & np.isfinite(a) & (np.abs(b) > 1e-30)
-        size = np.max(np.abs(b), initial=0, where=usual)
+        size = max(np.max(np.abs(b), initial=0, where=usual), 1e-9)
         return bool(np.all(np.abs(a - b)[usual] <= 1e-3 * size))
 
 

@@ -42,7 +42,7 @@ def _rate(f: Array) -> Array:
 
 def _bounded(f: Array) -> Array:
     """A stand-in for an infinite f next to a factor that goes to its own limit: ∞ - y·∞ or ∞/∞ otherwise."""
-    return minimum(f, by_precision(f, 1e290, 1e37))
+    return minimum(f, by_precision(f, 1.7e308, 3.4e38))
 
 
 def _relative_residual(y: Array, f: Array) -> Array:
