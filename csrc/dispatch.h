@@ -2,6 +2,7 @@
 #ifndef FASTLOSS_DISPATCH_H
 #define FASTLOSS_DISPATCH_H
 
+#include "batch_job.h"
 #include "group_job.h"
 #include "pair_job.h"
 #include "row_job.h"
@@ -33,6 +34,7 @@ typedef struct {
     ptrdiff_t (*group_scratch[2])(ptrdiff_t largest); /* bytes for one thread */
     pair_block_function *run_pairs[2];
     ptrdiff_t (*pair_scratch[2])(const pair_job *);
+    const batch_functions *batch[2];
     const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;

@@ -32,6 +32,8 @@ def data(loss, rng, n=6, k=3):
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
     if loss.info.name == "margin_ranking":
         return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
+    if isinstance(loss, fl.BatchTriplet):
+        return np.arange(n) % 2, (rng.normal(size=(n, 3)),)
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, GroupLoss):

@@ -49,6 +49,8 @@ def data(loss, rng, n=7, k=3):
     """Arguments of a call: labels as arrays, differentiable inputs, inside the domains, apart from kinks."""
     if loss.info.name == "margin_ranking":
         return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
+    if isinstance(loss, fl.BatchTriplet):
+        return np.arange(n) % 2, (rng.normal(size=(n, 3)),)
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, InputsLoss):

@@ -533,6 +533,21 @@ def test_asv_benchmarks_of_pairs_run(asv: Any, monkeypatch: pytest.MonkeyPatch) 
     assert {"contrastive", "cosine_embedding", "triplet", "margin_ranking"} <= set(suite.PAIRS)
 
 
+def test_asv_benchmarks_of_batch_triplet_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("batch_triplet")
+    shape = next(iter(suite.SHAPES))
+    monkeypatch.setitem(suite.SHAPES, shape, (32, 3))
+    shorten(monkeypatch, suite.BatchTriplets, "shape", [shape])
+    assert run_all([suite.BatchTriplets, suite.BatchTripletReference]) == ({"time_batch", "time_reference"}, [])
+    theirs = suite.TorchBatchAll()
+    try:
+        theirs.setup(shape)
+    except NotImplementedError:
+        return
+    x, y = suite.batch((32, 3), "float32")
+    assert theirs.call() == pytest.approx(fl.BatchTriplet()(x, y), rel=1e-5)
+
+
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(fl.Loss):
         def _evaluate(self, *arguments: Any) -> Any:

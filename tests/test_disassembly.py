@@ -180,6 +180,21 @@ def test_rows_are_compared_in_full_registers(element: str, isa: str) -> None:
         assert [x for x in loop_of(body) if re.match(pattern, x)]
 
 
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+@pytest.mark.parametrize("function", ["mine_block", "add_gradient"])
+def test_differences_in_a_batch_are_taken_in_full_registers(function: str, element: str, isa: str) -> None:
+    """Distances of all rows, and their gradient; nothing outside is called but what fills memory."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    body = bodies()[addresses()[f"{function}_{element}_{isa}"]]
+    called = {name[1] for _, x in body if (name := re.search(r"<([\w.]+)@plt>", x))}
+    assert called <= {"memset", "memcpy"}
+    for operation in ("sub", "mul", "add") if isa == "baseline" else ("sub", r"fmadd\d*"):
+        pattern = rf"v?{operation}{PACKED[element]}\s.*%{REGISTER[isa]}"
+        assert len([x for x in loop_of(body) if re.match(pattern, x)]) >= 4, "four rows share what is loaded"
+
+
 def test_a_scalar_loop_would_be_found() -> None:
     """The pattern tells packed from scalar instructions."""
     assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")

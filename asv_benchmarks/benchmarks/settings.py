@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fastloss import LinearCrossEntropy, MarginRanking, PointwiseLoss, get, get_num_threads, list_losses
+from fastloss import BatchTriplet, LinearCrossEntropy, MarginRanking, PointwiseLoss, get, get_num_threads, list_losses
 from fastloss._bench import DTYPES, MOST_FOR_REFERENCE, OUTPUTS, SHAPES, draw, names_of, pointwise, rowwise
 from fastloss._groups import GroupLoss
 from fastloss._rows import RowLoss
@@ -21,7 +21,7 @@ METHODS = list(OUTPUTS)
 
 ROWS = names_of(RowLoss)
 ROW_SHAPES = {f"{n}x{k}": (n, k) for n, k in ([(8192, 10), (512, 1000), (32, 32768)] if QUICK else SHAPES)}
-ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking)  # in linear.py, ranking.py and pairs.py
+ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking, BatchTriplet)  # in files of their own
 REFERENCE_SHAPES = [name for name, (n, k) in ROW_SHAPES.items() if n * k <= MOST_FOR_REFERENCE]
 
 

@@ -461,6 +461,45 @@ def linear_type(*arrays: Array | None) -> type[np.floating[Any]]:
     return np.result_type(*(working_type(a) for a in arrays if a is not None)).type
 
 
+def prepare_batch(
+    want: int,
+    inputs: tuple[Any, ...],
+    sample_weight: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+    memory_budget: Any,
+    progress: Any,
+) -> tuple[Array, Array, Array | None, Any]:
+    """Embeddings, integer labels, weights of the type of computation, and `out`, for labelled rows, or raise."""
+    check_options(reduction, n_threads)
+    if memory_budget is not None:
+        positive_integer("memory_budget", memory_budget)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    x, y = map(as_array, ("embeddings", "labels"), inputs)
+    if x.ndim != 2 or x.shape[1] < 1:
+        raise ValueError(f"embeddings must have the shape (B, D) with D >= 1, got {x.shape}")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"labels must have the shape {x.shape[:1]} to match embeddings {x.shape}, got {y.shape}")
+    if y.dtype.kind not in "biu":
+        raise TypeError(f"labels must hold integers, got dtype {y.dtype}")
+    w = None
+    if sample_weight is not None:
+        given = as_array("sample_weight", sample_weight)
+        if given.shape not in ((), y.shape):
+            raise ValueError(f"sample_weight must be a scalar or have the shape {y.shape} of labels, got {given.shape}")
+        with np.errstate(over="ignore"):
+            w = given.astype(linear_type(x))
+        if not (ok := Interval(0.0).contains(w)).all():
+            raise outside("sample_weight", ">= 0 and finite", given, ok)
+    if reduction == "mean" and not y.size:
+        raise ValueError("embeddings must not be empty for reduction='mean': the mean over nothing is undefined")
+    if reduction == "mean" and w is not None and not w.any():
+        raise ValueError("sample_weight must not sum to zero for reduction='mean'")
+    return x, y, w, None if out is None else check_out(want, reduction, out, y.shape, x.shape)
+
+
 # ---- groups of rows --------------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,39 @@ cdef extern from "pair_job.h" nogil:
         void *value
     ctypedef void pair_block_function(const pair_job *, Py_ssize_t, char *, partial *) noexcept nogil
 
+cdef extern from "batch_job.h" nogil:
+    enum: ROWS_IN_BLOCK, PARTNERS, APART
+    ctypedef enum batch_mining:
+        MINE_ALL, MINE_HARD, MINE_SEMIHARD
+    ctypedef enum batch_distance:
+        BY_NORM, BY_SQUARE, BY_ANGLE
+    ctypedef struct batch_job:
+        batch_mining mining
+        batch_distance distance
+        double margin
+        int want, mixed
+        Py_ssize_t rows, entries, padded, stride, first, last
+        const void *x
+        void *panels
+        void *tile
+        const unsigned char *kind
+        const Py_ssize_t *start
+        const Py_ssize_t *stop
+        const Py_ssize_t *index
+        const double *weight
+        double *value
+        double *active
+        double *gradient
+        double *slope
+        Py_ssize_t *chosen
+    ctypedef struct batch_functions:
+        Py_ssize_t panel, step
+        Py_ssize_t (*scratch)(const batch_job *) noexcept nogil
+        void (*pack)(const batch_job *, Py_ssize_t) noexcept nogil
+        void (*mine)(const batch_job *, Py_ssize_t, char *) noexcept nogil
+        void (*gradient)(const batch_job *, Py_ssize_t) noexcept nogil
+        void (*gradient_of_chosen)(const batch_job *) noexcept nogil
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
@@ -112,6 +145,7 @@ cdef extern from "dispatch.h" nogil:
         Py_ssize_t (*group_scratch[2])(Py_ssize_t) noexcept nogil
         pair_block_function *run_pairs[2]
         Py_ssize_t (*pair_scratch[2])(const pair_job *) noexcept nogil
+        const batch_functions *batch[2]
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

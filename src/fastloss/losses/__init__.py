@@ -1,6 +1,18 @@
 """The public losses, by family."""
 
-from . import binary, counts, distributions, embeddings, linear, margin_ranking, multiclass, ranking, regression
+from . import (
+    batch_triplet,
+    binary,
+    counts,
+    distributions,
+    embeddings,
+    linear,
+    margin_ranking,
+    multiclass,
+    ranking,
+    regression,
+)
+from .batch_triplet import *  # noqa: F403
 from .binary import *  # noqa: F403
 from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
@@ -21,4 +33,5 @@ __all__ = [
     *ranking.__all__,
     *embeddings.__all__,
     *margin_ranking.__all__,
+    *batch_triplet.__all__,
 ]
