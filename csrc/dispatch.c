@@ -8,6 +8,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 #if defined(__unix__) || defined(__APPLE__)
 #include <pthread.h>
 #include <unistd.h>
@@ -134,3 +138,33 @@ void fastloss_note_threads(void)
 }
 
 int fastloss_forked(void) { return forked; }
+
+double fastloss_now(void)
+{
+#ifdef _OPENMP
+    return omp_get_wtime();
+#else
+    return 0;
+#endif
+}
+
+/* After a wait, FEWEST calls do without threads, and twice as many after each further one: fewer than one in a hundred wait. */
+enum { FEWEST = 512, MOST = 1 << 16 };
+static _Atomic int calls_alone, next_alone = FEWEST;
+
+void fastloss_waited(double began, double done, double all_done)
+{
+    const double usual = 3e-4; /* seconds: more than waking threads costs */
+    const int next = atomic_load_explicit(&next_alone, memory_order_relaxed);
+    if (all_done - done > (done - began) + usual) {
+        atomic_store_explicit(&calls_alone, next, memory_order_relaxed);
+        atomic_store_explicit(&next_alone, next < MOST ? 2 * next : MOST, memory_order_relaxed);
+    } else if (next > FEWEST) atomic_store_explicit(&next_alone, next - 1, memory_order_relaxed);
+}
+
+int fastloss_alone(void)
+{
+    const int left = atomic_load_explicit(&calls_alone, memory_order_relaxed);
+    if (left > 0) atomic_store_explicit(&calls_alone, left - 1, memory_order_relaxed);
+    return left > 0;
+}

@@ -58,4 +58,12 @@ ptrdiff_t fastloss_cache_size(void);
 void fastloss_note_threads(void);
 int fastloss_forked(void);
 
+/* Whether the threads come when they are called. Where processors are busy, a parallel region of microseconds waits for
+ * the slice of time of some other process: after such a wait, the next calls that would gain little do without threads.
+ * `now` is in seconds; `waited` is told when a region began, when the calling thread was done with its share, and when
+ * all were; `alone` counts a call and says whether it should do without. */
+double fastloss_now(void);
+void fastloss_waited(double began, double done, double all_done);
+int fastloss_alone(void);
+
 #endif

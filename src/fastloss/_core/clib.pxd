@@ -157,5 +157,8 @@ cdef extern from "dispatch.h" nogil:
     Py_ssize_t fastloss_cache_size()
     void fastloss_note_threads()
     int fastloss_forked()
+    double fastloss_now() nogil
+    void fastloss_waited(double began, double done, double all_done) nogil
+    int fastloss_alone()
     int FASTLOSS_OPENMP
     const char *FASTLOSS_COMPILER

@@ -15,6 +15,9 @@ cdef int n_sets = fastloss_instruction_sets(&SETS)
 cdef int chosen = n_sets - 1
 cdef object thread_policy = None
 
+cdef enum:
+    WORTH_A_WAIT = 64  # times the least work of a thread, 5 to 20 microseconds: about a millisecond
+
 
 cdef const instruction_set *kernels() noexcept nogil:
     return &SETS[chosen]
@@ -36,10 +39,19 @@ cdef int threads_for(n_threads, Py_ssize_t most) except -1:
     """Threads of a call whose work is worth `most` of them; 1 in a forked child, where more would wait for ever."""
     cdef int threads = thread_policy(n_threads, most) if most > 1 else 1
     if threads > 1:
-        if fastloss_forked():
+        if fastloss_forked() or (n_threads is None and most < WORTH_A_WAIT and fastloss_alone()):
             return 1
         fastloss_note_threads()
     return threads
+
+
+cdef double now() noexcept nogil:
+    return fastloss_now()
+
+
+cdef void waited(double began, double done) noexcept nogil:
+    """To be called after a parallel region, of which the calling thread was done with its share at `done`."""
+    fastloss_waited(began, done, fastloss_now())
 
 
 def use_thread_policy(policy):

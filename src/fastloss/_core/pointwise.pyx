@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from fastloss._core.clib cimport *
 from fastloss._core.layout cimport choose_axes, describe, hand_over, match, take_outputs
-from fastloss._core.machine cimport cache_size, kernels, pointwise_losses, threads_for
+from fastloss._core.machine cimport cache_size, kernels, pointwise_losses, now, threads_for, waited
 from fastloss._core.partials cimport fold, settle, total, violated
 
 import numpy as np
@@ -184,7 +184,9 @@ cdef int run(job *j, int type_, int threads, total *sums) except -1:
     """All blocks of the job."""
     cdef block_function *run_block = kernels().run[type_]
     cdef Py_ssize_t per_block = BLOCK_BYTES // (4 if type_ == FLOAT32 else 8)
-    cdef Py_ssize_t n_blocks = (j.size + per_block - 1) // per_block, first = 0, count, b
+    cdef Py_ssize_t n_blocks = (j.size + per_block - 1) // per_block, first = 0, count, b, own
+    cdef double began, finished
+    cdef double *done = &finished  # of the calling thread, which has the first blocks
     cdef partial one
     cdef partial *parts
     sums[0] = total(0.0, 0.0, 0.0, 0.0, 0)
@@ -201,8 +203,12 @@ cdef int run(job *j, int type_, int threads, total *sums) except -1:
                 count = min(n_blocks - first, <Py_ssize_t>SLAB)
                 with nogil:
                     if threads > 1:
+                        began, own = now(), (count + threads - 1) // threads - 1
                         for b in prange(count, num_threads=threads, schedule="static"):
                             run_block(j, first + b, &parts[b])
+                            if b == own:
+                                done[0] = now()
+                        waited(began, done[0])
                     else:
                         for b in range(count):
                             run_block(j, first + b, &parts[b])

@@ -15,7 +15,7 @@ from libc.stdlib cimport free, malloc
 
 from fastloss._core.clib cimport *
 from fastloss._core.layout cimport choose_axes, describe, hand_over, same_shape, take_outputs
-from fastloss._core.machine cimport cache_size, kernels, row_losses, threads_for
+from fastloss._core.machine cimport cache_size, kernels, row_losses, now, threads_for, waited
 from fastloss._core.partials cimport fold, settle, total, violated
 
 import numpy as np
@@ -244,8 +244,10 @@ cdef int run(row_job *j, int type_, int threads, total *sums) except -1:
 
 cdef int run_blocks(row_job *j, int type_, int threads, Py_ssize_t n_blocks, total *sums) except -1:
     cdef row_block_function *run_block = kernels().run_rows[type_]
-    cdef Py_ssize_t size = kernels().row_scratch[type_](j), first = 0, b, count
+    cdef Py_ssize_t size = kernels().row_scratch[type_](j), first = 0, b, count, own
     cdef Py_ssize_t slab = max(1, SLAB // (j.rows * j.classes))
+    cdef double began, finished
+    cdef double *done = &finished  # of the calling thread, which has the first blocks
     cdef char *scratch = <char *>malloc(threads * size)
     cdef partial *parts = <partial *>malloc(min(n_blocks, slab) * sizeof(partial))
     try:
@@ -260,8 +262,12 @@ cdef int run_blocks(row_job *j, int type_, int threads, Py_ssize_t n_blocks, tot
             count = min(n_blocks - first, slab)
             with nogil:
                 if threads > 1:
+                    began, own = now(), (count + threads - 1) // threads - 1
                     for b in prange(count, num_threads=threads, schedule="static"):
                         run_block(j, first + b, scratch + threadid() * size, &parts[b])
+                        if b == own:
+                            done[0] = now()
+                    waited(began, done[0])
                 else:
                     for b in range(count):
                         run_block(j, first + b, scratch, &parts[b])
