@@ -28,6 +28,7 @@
     extern pair_block_function run_pair_block_##suffix;       \
     extern ptrdiff_t pair_scratch_##suffix(const pair_job *); \
     extern const batch_functions batch_table_##suffix;        \
+    extern const similarity_functions similarity_##suffix;    \
     extern const vmath_row vmath_table_##suffix[];            \
     extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
 #define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
@@ -44,6 +45,7 @@
         .run_pairs = BOTH_TYPES(run_pair_block, isa),    \
         .pair_scratch = BOTH_TYPES(pair_scratch, isa),   \
         .batch = BOTH_TYPES(&batch_table, isa),          \
+        .similarity = BOTH_TYPES(&similarity, isa),      \
         .vmath = BOTH_TYPES(vmath_table, isa),           \
         .probe = BOTH_TYPES(probe, isa),                 \
     }

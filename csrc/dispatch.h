@@ -6,6 +6,7 @@
 #include "group_job.h"
 #include "pair_job.h"
 #include "row_job.h"
+#include "similarity_job.h"
 
 #ifdef _OPENMP
 #define FASTLOSS_OPENMP _OPENMP
@@ -35,6 +36,7 @@ typedef struct {
     pair_block_function *run_pairs[2];
     ptrdiff_t (*pair_scratch[2])(const pair_job *);
     const batch_functions *batch[2];
+    const similarity_functions *similarity[2];
     const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;

@@ -77,6 +77,7 @@ class LossInfo:
 _CLASSES: dict[str, type[Loss]] = {}
 _LISTED: list[str] = []  # those with a default object
 _NAMES: dict[str, str] = {}  # every accepted spelling -> registry name
+_PRESETS: dict[str, dict[str, Any]] = {}  # parameters that go with an alias
 
 
 def snake_case(name: str) -> str:
@@ -89,12 +90,14 @@ def snake_case(name: str) -> str:
     kw_only_default=True,
     field_specifiers=(number, numbers, integer, flag, choice, optional, parameter),
 )
-def loss(*, listed: bool = True, **info: Any) -> Callable[[type[L]], type[L]]:
+def loss(
+    *, listed: bool = True, presets: dict[str, dict[str, Any]] | None = None, **info: Any
+) -> Callable[[type[L]], type[L]]:
     """Make a class a frozen, keyword-only dataclass and enter it into the registry.
 
     The keywords are those of `LossInfo`; name and family follow from the class and its module. A callable
     stands for a value that depends on the object: ``lipschitz=lambda loss: loss.delta``. A class that is not `listed`
-    is known to `get` only: it has no object with default parameters.
+    is known to `get` only: it has no object with default parameters. `presets` are parameters that an alias stands for.
     """
 
     def register(cls: type[L]) -> type[L]:
@@ -102,6 +105,7 @@ def loss(*, listed: bool = True, **info: Any) -> Callable[[type[L]], type[L]]:
         cls._declared = {"name": name, "family": cls.__module__.rsplit(".", 1)[-1], "aliases": (), **info}
         cls = dataclasses.dataclass(frozen=True, kw_only=True, repr=False)(cls)
         enter(name, cls, cls._declared["aliases"])
+        _PRESETS.update(presets or {})
         if listed:
             _LISTED.append(name)
         return cls
@@ -159,12 +163,13 @@ def get(identifier: Any, **parameters: Any) -> Loss:
         return cast("Loss", identifier)
     if not isinstance(identifier, str):
         raise TypeError(f"identifier must be a name, a configuration or a loss, got {type(identifier).__name__}")
-    name = _NAMES.get(identifier.strip().lower())
+    spelling = identifier.strip().lower()
+    name = _NAMES.get(spelling)
     if name is None:
         close = difflib.get_close_matches(identifier.lower(), _NAMES, n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "; see fastloss.list_losses()"
         raise ValueError(f"unknown loss {identifier!r}{hint}")
-    return _CLASSES[name](**parameters)
+    return _CLASSES[name](**_PRESETS.get(spelling, {}) | parameters)
 
 
 def list_losses(**criteria: Any) -> list[str]:

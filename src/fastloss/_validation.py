@@ -443,6 +443,45 @@ def prepare_pairs(
     return tuple(arrays.values()), y, w, outs
 
 
+def prepare_similarities(
+    want: int,
+    inputs: dict[str, Any],
+    labels: tuple[Any, ...],
+    square: bool,
+    sample_weight: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+    memory_budget: Any,
+    progress: Any,
+) -> tuple[tuple[Array, ...], Array | None, Array, tuple[Array | None, tuple[Array | None, ...]]]:
+    """One or two matrices, labels if there are any, the weight of each row, and `out`, or raise.
+
+    A second matrix may have more rows than the first, unless it is to be `square`.
+    """
+    if memory_budget is not None:
+        positive_integer("memory_budget", memory_budget)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    (first, given), *others = inputs.items()
+    (x,), y, _, _ = prepare_pairs(want, {first: given}, labels, sample_weight, reduction, None, n_threads, rows=True)
+    matrices = {first: x}
+    for name, given in others:
+        z = matrices[name] = as_array(name, given)
+        if z.ndim != 2 or z.shape[1] != x.shape[1] or (len(z) != len(x) if square else len(z) < len(x)):
+            expected = f"({len(x)}, {x.shape[1]})" if square else f"(M, {x.shape[1]}) with M >= {len(x)}"
+            raise ValueError(f"{name} must have the shape {expected} to match {first} {x.shape}, got {z.shape}")
+    if y is not None and y.dtype.kind not in "biu":
+        raise TypeError(f"labels must hold integers, got dtype {y.dtype}")
+    w = np.ones(()) if sample_weight is None else as_array("sample_weight", sample_weight).astype(np.float64)
+    gradients = {name: a.shape for name, a in matrices.items()}
+    if out is not None and want & GRADIENT and len(gradients) == 1:
+        values = bool(want & VALUE) and reduction == "none"
+        out = (out,) if not values else (out[0], out[1:]) if isinstance(out, tuple) else out
+    outs = check_outs(want, reduction, out, x.shape[:1], gradients)
+    return tuple(matrices.values()), y, np.broadcast_to(w, x.shape[:1]), outs
+
+
 def check_pair_labels(y: Array, other: int) -> Array:
     """Whether each label is 1; raise for one that is neither that nor the other."""
     same = np.equal(y, 1)

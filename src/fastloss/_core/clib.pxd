@@ -130,6 +130,44 @@ cdef extern from "batch_job.h" nogil:
         void (*mine)(const batch_job *, Py_ssize_t, char *) noexcept nogil
         void (*gradient)(const batch_job *, Py_ssize_t) noexcept nogil
         void (*gradient_of_chosen)(const batch_job *) noexcept nogil
+cdef extern from "similarity_job.h" nogil:
+    ctypedef struct similarity_job:
+        void *s
+        Py_ssize_t rows, columns, stride, first_row, first_column
+        double factor, bias
+        int same
+        const Py_ssize_t *positive
+        const void *label
+        void *top
+        void *column_top
+        double *rest
+        double *column_rest
+        void *own
+        double *near
+        const void *row_factor
+        const void *column_factor
+        const void *at_positive
+        const void *label_factor
+        double *value
+        double *slope
+    ctypedef struct unit_job:
+        operand x
+        void *unit
+        void *slope
+        Py_ssize_t entries
+        int normalize
+        double *inverse
+        double *factor
+        double *dot
+    ctypedef void similarity_function(const similarity_job *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef void unit_function(const unit_job *, Py_ssize_t, Py_ssize_t) noexcept nogil
+    ctypedef struct similarity_functions:
+        similarity_function *rows
+        similarity_function *columns
+        similarity_function *slopes
+        similarity_function *sigmoids
+        unit_function *units
+        unit_function *project
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
@@ -146,6 +184,7 @@ cdef extern from "dispatch.h" nogil:
         pair_block_function *run_pairs[2]
         Py_ssize_t (*pair_scratch[2])(const pair_job *) noexcept nogil
         const batch_functions *batch[2]
+        const similarity_functions *similarity[2]
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

@@ -11,6 +11,7 @@ from . import (
     multiclass,
     ranking,
     regression,
+    similarity,
 )
 from .batch_triplet import *  # noqa: F403
 from .binary import *  # noqa: F403
@@ -22,6 +23,7 @@ from .margin_ranking import *  # noqa: F403
 from .multiclass import *  # noqa: F403
 from .ranking import *  # noqa: F403
 from .regression import *  # noqa: F403
+from .similarity import *  # noqa: F403
 
 __all__ = [
     *regression.__all__,
@@ -34,4 +36,5 @@ __all__ = [
     *embeddings.__all__,
     *margin_ranking.__all__,
     *batch_triplet.__all__,
+    *similarity.__all__,
 ]
