@@ -24,8 +24,12 @@ INLINE ptrdiff_t column_in_tile(const similarity_job *j, ptrdiff_t column)
     return column >= 0 && k >= 0 && k < j->columns ? k : -1;
 }
 
-/* 1 / temperature: bounded, as 0 times it has to be 0. */
-INLINE real factor_of(const similarity_job *j) { return within_real(j->factor); }
+/* 1 / temperature: bounded, as 0 times it has to be 0, and as it times -inf has to be -inf. */
+INLINE real factor_of(const similarity_job *j)
+{
+    const real factor = within_real(j->factor);
+    return factor < REAL_TINY ? REAL_TINY : factor;
+}
 
 /* ---- softmax ---------------------------------------------------------------------------------------------------------- */
 

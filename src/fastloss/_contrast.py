@@ -46,21 +46,22 @@ class Result(NamedTuple):
 class Contrast:
     """What is made of the similarities of n rows with m; a row of weight 0 has no term of its own."""
 
-    def __init__(self, s: Similarities, weight: Array, positive: Array, temperature: float, n_threads: Any) -> None:
+    def __init__(self, s: Similarities, weight: Array, positive: Array, temperature: float) -> None:
         self.s, self.weight, self.positive = s, weight, positive
         self.temperature, self.factor = temperature, min(1 / temperature, float(np.finfo(float).max))
-        self.n_threads = n_threads
 
     def tiles(self, bias: float = 0.0, **arrays: Array) -> Tiles:
         """The compiled passes over tiles, with the arrays that they read and write."""
         s = self.s
-        return Tiles(s.real, self.factor, bias, s.z is None, self.n_threads, {"positive": self.positive, **arrays})
+        return Tiles(s.real, self.factor, bias, s.z is None, s.n_threads, {"positive": self.positive, **arrays})
 
+    @np.errstate(all="ignore")
     def real(self, x: Array) -> Array:
         """Factors of slopes, within the range of the type of computation."""
         most = np.finfo(self.s.real).max
         return np.clip(x, -most, most).astype(self.s.real)
 
+    @np.errstate(all="ignore")
     def weighted(self, x: Array, span: slice = slice(None)) -> Array:
         """Entries times the weights of their rows: 0 without weight, whatever the entry is."""
         weight = self.weight[span]
@@ -148,12 +149,13 @@ class Softmax(Contrast):
         pull = self.weighted(share, span)
         if self.two_sided:
             by_column, share, self.column_factor[span] = self._closed(self.column_top, self.column_rest, own, span)
-            value, pull = (value + by_column) / 2, pull + self.weighted(share, span)
+            value, pull = value / 2 + by_column / 2, pull + self.weighted(share, span)
         elif self.s.z is None:
             pull = pull + np.where(self.positive >= 0, pull[self.positive], 0)
         self.at_positive[span] = self.real(-self.factor * pull)
         return value if self.count is None else np.where(self.count == 0, 0, value)
 
+    @np.errstate(all="ignore")
     def _closed(self, top: Array, rest: Array, own: Array, span: slice) -> tuple[Array, Array, Array]:
         """Values, the share of all but an only positive, factors of slopes; `top` becomes the maximum of all.
 
@@ -162,14 +164,13 @@ class Softmax(Contrast):
         """
         single = self.positive[span] >= 0
         high = np.where(single, np.maximum(top, own), top)
-        with np.errstate(all="ignore"):
-            rest = rest * np.exp(np.where(high == top, 0.0, (top - high) * self.factor))
-            gap = (high - own) * self.factor
-            e = np.where(single, np.exp(-gap), 0.0)
-            total = e + rest
-            value = gap + np.where(single & (gap == 0), np.log1p(rest), np.log(total))
-            top[...] = high
-            return value, rest / total, self.real(self.weighted(self.factor / total, span))
+        rest = rest * np.exp(np.where(high == top, 0.0, (top - high) * self.factor))
+        gap = (high - own) * self.factor
+        e = np.where(single, np.exp(-gap), 0.0)
+        total = e + rest
+        value = gap + np.where(single & (gap == 0), np.log1p(rest), np.log(total))
+        top[...] = high
+        return value, rest / total, self.real(self.weighted(self.factor / total, span))
 
 
 class Sigmoid(Contrast):
@@ -235,14 +236,14 @@ class SimilarityLoss(InputsLoss):
 
     def _evaluate(self, want: int, call: Call) -> Any:  # type: ignore[override]
         given = self._prepared(want, call)
-        inputs = (*given.x, call.sample_weight if isinstance(call.sample_weight, np.ndarray) else None)
         if given.weight.any() or not len(given.weight):
-            result, gradients = self._contrast(want, call, given, inputs)
+            result, gradients = self._contrast(want, call, given)
         else:
             result, gradients = Result(np.zeros(len(given.w))), tuple(np.zeros(x.shape, given.real) for x in given.x)
-        value: Any = np.where(given.weight == 0, 0.0, given.w * result.values)
-        value = value.astype(given.real) if call.reduction == "none" else float(np.sum(value)) / given.total
-        return self._delivered(want, value, gradients, result, given.outs)
+        with np.errstate(all="ignore"):
+            value: Any = np.where(given.weight == 0, 0.0, given.w * result.values)
+            value = value.astype(given.real) if call.reduction == "none" else float(np.sum(value)) / given.total
+            return self._delivered(want, value, gradients, result, given.outs)
 
     def _delivered(self, want: int, value: Any, gradients: Any, result: Result, outs: Any) -> Any:
         """The results in their places: one gradient alone, parameters after those in the inputs."""
@@ -268,5 +269,5 @@ class SimilarityLoss(InputsLoss):
         return s
 
     @abstractmethod
-    def _contrast(self, want: int, call: Call, given: Prepared, inputs: Any) -> tuple[Result, tuple[Array, ...]]:
+    def _contrast(self, want: int, call: Call, given: Prepared) -> tuple[Result, tuple[Array, ...]]:
         """Values, slopes in parameters, and the gradients if they are wanted."""

@@ -17,12 +17,14 @@ import numpy as np
 from ._base import Array
 from ._core.similarity import Units
 from ._inputs import workspace
+from ._threads import get_num_threads
 
 MOST = 72 * 2**20  # bytes of tiles and buffers where no budget is given
 TILE = 8 * 2**20  # bytes of a tile
 HEIGHT = 1024  # rows of it
 LEAST = 64  # rows and columns below which products are slow
 PANEL = 256  # rows from which a panel that can be kept is better than a higher one that is computed twice
+FEATURES_FOR_A_THREAD = 32  # for each thread, from which the passes cost less than a third of the matrix products
 PAD = 16  # entries between the rows of a tile: at a distance of a power of two they would share few lines of a cache
 
 
@@ -75,8 +77,11 @@ class Similarities:
     def __init__(
         self, x: Sequence[Array], z: Array | None, real: Any, normalize: bool, plan: Plan, n_threads: int | None
     ) -> None:
-        self.x, self.z, self.real, self.plan = x[0], z, real, plan
+        self.x, self.z, self.real = x[0], z, real
         n, d = sum(map(len, x)), x[0].shape[1]
+        if n_threads is None and FEATURES_FOR_A_THREAD * get_num_threads() <= d:
+            n_threads = 1
+        self.n_threads = n_threads
         m = n if z is None else len(z)
         self.shape, self.rows, self.columns = (n, m), _spans(n, plan.height), _spans(m, plan.width)
         self.keys = Units(m, d, real, normalize, n_threads)
@@ -102,6 +107,7 @@ class Similarities:
             self.taken = rows
         return self.panel.unit[: rows.stop - rows.start]
 
+    @np.errstate(all="ignore")
     def tile(self, rows: slice, columns: slice) -> Array:
         """Similarities, computed or kept."""
         key = rows.start, columns.start
@@ -129,6 +135,7 @@ class Similarities:
             self.dz[...] = 0
         self.dots = np.zeros(n)
 
+    @np.errstate(all="ignore")
     def add_slopes(self, rows: slice, columns: slice, slopes: Array) -> None:
         """Add what the slopes of a tile contribute to the gradients; tiles come row by row."""
         self._add(self.dx[rows], slopes, self.keys.unit[columns], columns.start == 0)
@@ -157,6 +164,7 @@ class Similarities:
             self.dx[rows][unused] = 0
             self.dots[rows][unused] = 0
 
+    @np.errstate(all="ignore")
     def end(self) -> float:
         """All slopes have been added; returns the sum of the products of similarities and slopes."""
         if self.dz is not None:

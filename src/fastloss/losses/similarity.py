@@ -149,12 +149,12 @@ class InfoNCE(SimilarityLoss):
     def _square(self) -> bool:
         return self.symmetric
 
-    def _contrast(self, want: int, call: Call, given: Prepared, inputs: Any) -> tuple[Result, tuple[Array, ...]]:
+    def _contrast(self, want: int, call: Call, given: Prepared) -> tuple[Result, tuple[Array, ...]]:
         s = self._similarities(given, call, one_sided=not self.symmetric)
         n, weight = s.shape[0], given.weight / 2 if self.symmetric else given.weight
-        terms = Softmax(s, weight, np.arange(n), self.temperature, call.n_threads, two_sided=self.symmetric)
+        terms = Softmax(s, weight, np.arange(n), self.temperature, two_sided=self.symmetric)
         if want & GRADIENT:
-            s.start_gradients(given.outs[1], inputs)
+            s.start_gradients(given.outs[1], given.x)
         result = terms.evaluate(bool(want & GRADIENT), call.options["progress"])
         return result, s.gradients if want & GRADIENT else ()
 
@@ -282,14 +282,14 @@ class NTXent(SimilarityLoss):
     def _square(self) -> bool:
         return True
 
-    def _contrast(self, want: int, call: Call, given: Prepared, inputs: Any) -> tuple[Result, tuple[Array, ...]]:
+    def _contrast(self, want: int, call: Call, given: Prepared) -> tuple[Result, tuple[Array, ...]]:
         s, n = self._similarities(given, call), len(given.x[0])
         weight, partner = np.tile(given.weight / 2, 2), np.roll(np.arange(2 * n), n)
-        terms = Softmax(s, weight, partner, self.temperature, call.n_threads)
+        terms = Softmax(s, weight, partner, self.temperature)
         if want & GRADIENT:
-            s.start_gradients((None,), inputs)
+            s.start_gradients((None,), given.x)
         result = terms.evaluate(bool(want & GRADIENT), call.options["progress"])
-        result = result._replace(values=(result.values[:n] + result.values[n:]) / 2)
+        result = result._replace(values=result.values[:n] / 2 + result.values[n:] / 2)
         return result, (s.dx[:n], s.dx[n:]) if want & GRADIENT else ()
 
 
@@ -413,7 +413,7 @@ class SupervisedContrastive(SimilarityLoss):
         options = {"memory_budget": memory_budget, "progress": progress}
         return Call((embeddings, labels), sample_weight, reduction, out, n_threads, options)
 
-    def _contrast(self, want: int, call: Call, given: Prepared, inputs: Any) -> tuple[Result, tuple[Array, ...]]:
+    def _contrast(self, want: int, call: Call, given: Prepared) -> tuple[Result, tuple[Array, ...]]:
         s, label, count = self._similarities(given, call), given.label, given.positives
         assert label is not None
         assert count is not None
@@ -421,9 +421,9 @@ class SupervisedContrastive(SimilarityLoss):
         lonely = np.flatnonzero(count == 1)
         pairs = lonely[np.argsort(label[lonely], kind="stable")].reshape(-1, 2)
         partner[pairs] = pairs[:, ::-1]
-        terms = Softmax(s, given.weight, partner, self.temperature, call.n_threads, label=label, count=count)
+        terms = Softmax(s, given.weight, partner, self.temperature, label=label, count=count)
         if want & GRADIENT:
-            s.start_gradients(given.outs[1], inputs)
+            s.start_gradients(given.outs[1], given.x)
         return terms.evaluate(bool(want & GRADIENT), call.options["progress"]), (s.dx,) if want & GRADIENT else ()
 
 
@@ -548,12 +548,12 @@ class SigmoidContrastive(SimilarityLoss):
         options = {"memory_budget": memory_budget, "progress": progress}
         return Call((queries, keys), sample_weight, reduction, out, n_threads, options)
 
-    def _contrast(self, want: int, call: Call, given: Prepared, inputs: Any) -> tuple[Result, tuple[Array, ...]]:
+    def _contrast(self, want: int, call: Call, given: Prepared) -> tuple[Result, tuple[Array, ...]]:
         s = self._similarities(given, call)
         if not given.weight.all():
             s.unused = given.weight == 0
-        terms = Sigmoid(s, given.weight, np.arange(s.shape[0]), self.temperature, call.n_threads)
+        terms = Sigmoid(s, given.weight, np.arange(s.shape[0]), self.temperature)
         if want & GRADIENT:
-            s.start_gradients(given.outs[1], inputs)
+            s.start_gradients(given.outs[1], given.x)
         result = terms.evaluate(bool(want & GRADIENT), call.options["progress"], self.bias)
         return result, s.gradients if want & GRADIENT else ()

@@ -44,7 +44,7 @@ def softmax_terms(u: Array, positive: Array, counted: Array) -> tuple[Array, Arr
     others = np.sum(np.where(positive, 0, e), axis=1)
     mean = np.sum(np.where(positive, u, 0), axis=1) / np.maximum(n, 1)
     gap, total = top - mean, own + others
-    value = gap + np.where(one & (real(gap) == 0), np.log1p(others), np.log(total))
+    value = gap + np.where(one & (real(gap) == 0), np.log1p(others + (own - 1)), np.log(total))
     share = positive / np.maximum(n, 1)[:, None]
     slopes = e / total[:, None] - share
     slopes = np.where(positive & one[:, None], -(others / total)[:, None], slopes)
