@@ -140,6 +140,7 @@ class Softmax(Contrast):
         if not keep:
             self.s.release(rows, columns)
 
+    @np.errstate(all="ignore")
     def _close(self, span: slice) -> Array:
         """The values of rows whose sums are complete, and the factors of their slopes."""
         own = self.own[span].astype(float)
@@ -155,7 +156,6 @@ class Softmax(Contrast):
         self.at_positive[span] = self.real(-self.factor * pull)
         return value if self.count is None else np.where(self.count == 0, 0, value)
 
-    @np.errstate(all="ignore")
     def _closed(self, top: Array, rest: Array, own: Array, span: slice) -> tuple[Array, Array, Array]:
         """Values, the share of all but an only positive, factors of slopes; `top` becomes the maximum of all.
 
