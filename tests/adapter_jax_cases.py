@@ -17,6 +17,7 @@ from support import draw
 import fastloss as fl
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
+from fastloss._contrast import SimilarityLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters.jax import as_autograd
 from fastloss.losses.embeddings import ComparedRows
@@ -34,6 +35,8 @@ def data(loss, rng, n=6, k=3):
         return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
     if isinstance(loss, fl.BatchTriplet):
         return np.arange(n) % 2, (rng.normal(size=(n, 3)),)
+    if isinstance(loss, SimilarityLoss):
+        return np.arange(n) % k, tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, GroupLoss):
@@ -94,6 +97,8 @@ def test_value_and_gradient_of_every_loss(rng):
         fl.PairwiseLogistic(),
         fl.Triplet(),
         fl.MarginRanking(margin=0.5),
+        fl.InfoNCE(temperature=0.5, symmetric=True, parameter_gradients=True),
+        fl.SupervisedContrastive(temperature=0.5, parameter_gradients=True),
     ],
     ids=repr,
 )

@@ -17,6 +17,7 @@ import fastloss as fl
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
 from fastloss._inputs import InputsLoss
+from fastloss._contrast import SimilarityLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters import torch as for_torch
 from fastloss.adapters.torch import as_autograd
@@ -51,6 +52,8 @@ def data(loss, rng, n=7, k=3):
         return rng.choice([-1, 1], n), tuple(rng.normal(size=(2, n)))
     if isinstance(loss, fl.BatchTriplet):
         return np.arange(n) % 2, (rng.normal(size=(n, 3)),)
+    if isinstance(loss, SimilarityLoss):
+        return np.arange(n) % k, tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, InputsLoss):

@@ -548,6 +548,17 @@ def test_asv_benchmarks_of_batch_triplet_run(asv: Any, monkeypatch: pytest.Monke
     assert theirs.call() == pytest.approx(fl.BatchTriplet()(x, y), rel=1e-5)
 
 
+def test_asv_benchmarks_of_similarities_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("similarity")
+    shape = next(iter(suite.SHAPES))
+    monkeypatch.setitem(suite.SHAPES, shape, (20, 3))
+    classes = [suite.Similarities, suite.SimilarityReference]
+    for each in classes:
+        shorten(monkeypatch, each, "shape", [shape])
+    assert run_all(classes) == ({"time_similarities", "peakmem_similarities", "time_reference"}, [])
+    assert {"info_nce", "clip", "nt_xent", "supervised_contrastive", "sigmoid_contrastive"} == set(suite.SIMILARITIES)
+
+
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(fl.Loss):
         def _evaluate(self, *arguments: Any) -> Any:

@@ -195,6 +195,18 @@ def test_differences_in_a_batch_are_taken_in_full_registers(function: str, eleme
         assert len([x for x in loop_of(body) if re.match(pattern, x)]) >= 4, "four rows share what is loaded"
 
 
+@pytest.mark.parametrize("isa", REGISTER)
+@pytest.mark.parametrize("element", PACKED)
+def test_passes_over_similarities_are_wide(element: str, isa: str) -> None:
+    """Each of them, for each type and instruction set."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    pattern = rf"v?mul{PACKED[element]}\s.*%{REGISTER[isa]}"
+    wide = {names()[at] for at, body in bodies().items() if any(re.match(pattern, x) for x in loop_of(body))}
+    assert wide >= {"some_columns", "slopes", "sigmoids"}
+    assert wide & {"sum_of_exponentials", "sum_rows"}, "into which it may be inlined"
+
+
 def test_a_scalar_loop_would_be_found() -> None:
     """The pattern tells packed from scalar instructions."""
     assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")

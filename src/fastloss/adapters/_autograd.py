@@ -70,7 +70,8 @@ class Call:
             **self.data, sample_weight=self.sample_weight, reduction=self.reduction, **self.options
         )
         value, gradients = result
-        return value, gradients if isinstance(gradients, tuple) else (gradients,)
+        gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        return value, gradients[: len(self.differentiable)]  # without those in parameters of the loss
 
     def pulled_back(self, cotangent: Array) -> tuple[Array, ...]:
         """The gradient of ``sum(cotangent * values)`` in each differentiable input, where that is not one product."""
