@@ -20,11 +20,11 @@ from ._inputs import workspace
 from ._threads import get_num_threads
 
 MOST = 72 * 2**20  # bytes of tiles and buffers where no budget is given
-TILE = 8 * 2**20  # bytes of a tile
+TILE = 16 * 2**20  # bytes of a tile
 HEIGHT = 1024  # rows of it
 LEAST = 64  # rows and columns below which products are slow
 PANEL = 256  # rows from which a panel that can be kept is better than a higher one that is computed twice
-FEATURES_FOR_A_THREAD = 32  # for each thread, from which the passes cost less than a third of the matrix products
+FEATURES_FOR_A_THREAD = 8  # for each thread, from which threads of the passes would only wait for those of the products
 PAD = 16  # entries between the rows of a tile: at a distance of a power of two they would share few lines of a cache
 
 
