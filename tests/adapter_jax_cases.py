@@ -15,9 +15,9 @@ from rows import draw_rows
 from support import draw
 
 import fastloss as fl
+from fastloss._contrast import SimilarityLoss
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
-from fastloss._contrast import SimilarityLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters.jax import as_autograd
 from fastloss.losses.embeddings import ComparedRows

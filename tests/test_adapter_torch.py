@@ -14,10 +14,10 @@ from rows import draw_rows, row_losses
 from support import draw, pointwise_names
 
 import fastloss as fl
+from fastloss._contrast import SimilarityLoss
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
 from fastloss._inputs import InputsLoss
-from fastloss._contrast import SimilarityLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters import torch as for_torch
 from fastloss.adapters.torch import as_autograd

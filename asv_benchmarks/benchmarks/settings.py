@@ -22,14 +22,8 @@ METHODS = list(OUTPUTS)
 
 ROWS = names_of(RowLoss)
 ROW_SHAPES = {f"{n}x{k}": (n, k) for n, k in ([(8192, 10), (512, 1000), (32, 32768)] if QUICK else SHAPES)}
-ELSEWHERE = (
-    LinearCrossEntropy,
-    GroupLoss,
-    ComparedRows,
-    MarginRanking,
-    BatchTriplet,
-    SimilarityLoss,
-)  # in files of their own
+# in files of their own
+ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking, BatchTriplet, SimilarityLoss)
 REFERENCE_SHAPES = [name for name, (n, k) in ROW_SHAPES.items() if n * k <= MOST_FOR_REFERENCE]
 
 
