@@ -48,7 +48,7 @@ typedef struct {
     void (*pack)(const batch_job *, ptrdiff_t panel);                /* fills a panel */
     void (*mine)(const batch_job *, ptrdiff_t block, char *scratch); /* values, and the rows of the tile */
     void (*gradient)(const batch_job *, ptrdiff_t block);            /* adds what the tile gives to that of a block */
-    void (*gradient_of_chosen)(const batch_job *);                   /* the same for MINE_HARD, all rows */
+    void (*gradient_of_chosen)(const batch_job *, ptrdiff_t column); /* MINE_HARD: of all rows, PARTNERS entries */
 } batch_functions;
 
 #endif

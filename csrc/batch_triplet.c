@@ -161,8 +161,9 @@ static void SYMBOL(add_gradient)(const batch_job *j, ptrdiff_t block)
     }
 }
 
-static void add_gradient_of_chosen(const batch_job *j)
+static void add_gradient_of_chosen(const batch_job *j, ptrdiff_t column)
 {
+    const ptrdiff_t from = column * PARTNERS, to = from + PARTNERS < j->entries ? from + PARTNERS : j->entries;
     for (ptrdiff_t i = 0; i < j->rows; i++) {
         if (!(j->weight[i] > 0)) continue;
         for (int c = 0; c < 2; c++) {
@@ -171,7 +172,7 @@ static void add_gradient_of_chosen(const batch_job *j)
             const real *x = (const real *)j->x + i * j->stride, *y = (const real *)j->x + k * j->stride;
             double *restrict own = j->gradient + i * j->stride, *restrict other = j->gradient + k * j->stride;
             if (m == 0) continue;
-            _Pragma("omp simd") for (ptrdiff_t e = 0; e < j->entries; e++)
+            _Pragma("omp simd") for (ptrdiff_t e = from; e < to; e++)
             {
                 const double change = m * ((double)x[e] - (double)y[e]);
                 own[e] += change;

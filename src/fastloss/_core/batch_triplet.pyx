@@ -25,6 +25,9 @@ cdef enum:
     WORK_PER_THREAD = 500000  # such differences: about 30 microseconds
     SLAB = 300000000          # the same, between two looks at pending signals
 
+cdef enum:
+    PACK, MINE, ADD, ADD_CHOSEN  # phases
+
 
 def layout(dtype):
     """What rows and entries are padded to a multiple of, and rows of a tile."""
@@ -78,15 +81,13 @@ def run(str mining, str distance, int want, double margin, cnp.ndarray x, Py_ssi
 
     cdef Py_ssize_t phase, end
     try:
-        with nogil:
-            for b in range(n_panels):
-                functions.pack(&j, b)
+        run_blocks(functions, &j, PACK, 0, n_panels, threads, scratch, room)
         j.first = 0
         while j.first < rows:
             j.last = min(j.first + height, rows)
-            for phase in range(1 + in_tiles):
-                b = 0 if phase else j.first // ROWS_IN_BLOCK
-                end = n_blocks if phase else (j.last + ROWS_IN_BLOCK - 1) // ROWS_IN_BLOCK
+            for phase in range(MINE, MINE + 1 + in_tiles):
+                b = j.first // ROWS_IN_BLOCK if phase == MINE else 0
+                end = (j.last + ROWS_IN_BLOCK - 1) // ROWS_IN_BLOCK if phase == MINE else n_blocks
                 while b < end:
                     run_blocks(functions, &j, phase, b, min(b + slab, end), threads, scratch, room)
                     done += min(b + slab, end) - b
@@ -96,8 +97,7 @@ def run(str mining, str distance, int want, double margin, cnp.ndarray x, Py_ssi
                         progress(done, steps)
             j.first += height
         if chosen and gradients:
-            with nogil:
-                functions.gradient_of_chosen(&j)
+            run_blocks(functions, &j, ADD_CHOSEN, 0, (entries + PARTNERS - 1) // PARTNERS, threads, scratch, room)
     finally:
         free(scratch)
     return value.base, active.base, gradient.base if gradients else None
@@ -105,7 +105,7 @@ def run(str mining, str distance, int want, double margin, cnp.ndarray x, Py_ssi
 
 cdef void run_blocks(const batch_functions *functions, const batch_job *j, Py_ssize_t phase, Py_ssize_t first,
                      Py_ssize_t last, int threads, char *scratch, Py_ssize_t room) noexcept:
-    """Mine some blocks of anchors (phase 0), or add to the gradient of some blocks of rows."""
+    """A phase for some panels, some blocks of anchors or of rows of the gradient, or some columns."""
     cdef Py_ssize_t b
     with nogil:
         if threads > 1:
@@ -118,7 +118,11 @@ cdef void run_blocks(const batch_functions *functions, const batch_job *j, Py_ss
 
 cdef void run_block(const batch_functions *functions, const batch_job *j, Py_ssize_t phase, Py_ssize_t block,
                     char *scratch) noexcept nogil:
-    if phase == 0:
+    if phase == PACK:
+        functions.pack(j, block)
+    elif phase == MINE:
         functions.mine(j, block, scratch)
-    else:
+    elif phase == ADD:
         functions.gradient(j, block)
+    else:
+        functions.gradient_of_chosen(j, block)

@@ -129,7 +129,8 @@ cdef extern from "batch_job.h" nogil:
         void (*pack)(const batch_job *, Py_ssize_t) noexcept nogil
         void (*mine)(const batch_job *, Py_ssize_t, char *) noexcept nogil
         void (*gradient)(const batch_job *, Py_ssize_t) noexcept nogil
-        void (*gradient_of_chosen)(const batch_job *) noexcept nogil
+        void (*gradient_of_chosen)(const batch_job *, Py_ssize_t) noexcept nogil
+
 cdef extern from "similarity_job.h" nogil:
     ctypedef struct similarity_job:
         void *s
