@@ -368,6 +368,18 @@ def test_scale_of_rows(scale, mining, rng) -> None:
     np.testing.assert_allclose(gradient * factor, slopes, rtol=1e-9, atol=1e-13)
 
 
+@pytest.mark.parametrize(("dtype", "least"), [(np.float64, 2.0**-1074), (np.float32, 2.0**-149)])
+@pytest.mark.parametrize("mining", MINING)
+def test_subnormal_embeddings(dtype, least, mining, rng) -> None:
+    """One over their distances is beyond the largest number."""
+    x, y = rng.integers(-9, 10, (30, 3)), rng.integers(0, 5, 30)
+    loss = fl.BatchTriplet(mining=mining, margin=0.0)
+    expected = loss.gradient(x, y, reduction="sum")
+    small = (x * least).astype(dtype)
+    np.testing.assert_allclose(loss.gradient(small, y, reduction="sum"), expected, rtol=1e-6, atol=1e-6)
+    assert expected.any()
+
+
 def test_a_wide_range_of_distances(rng) -> None:
     """Near rows beside far ones."""
     x = np.array([[0.0, 0.0], [3e-170, 4e-170], [1e-170, 0.0], [1e200, 0.0], [1e200, 0.0]])
