@@ -29,6 +29,7 @@
     extern ptrdiff_t pair_scratch_##suffix(const pair_job *); \
     extern const batch_functions batch_table_##suffix;        \
     extern const similarity_functions similarity_##suffix;    \
+    extern const region_functions region_table_##suffix;      \
     extern const vmath_row vmath_table_##suffix[];            \
     extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
 #define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
@@ -46,6 +47,7 @@
         .pair_scratch = BOTH_TYPES(pair_scratch, isa),   \
         .batch = BOTH_TYPES(&batch_table, isa),          \
         .similarity = BOTH_TYPES(&similarity, isa),      \
+        .regions = BOTH_TYPES(&region_table, isa),       \
         .vmath = BOTH_TYPES(vmath_table, isa),           \
         .probe = BOTH_TYPES(probe, isa),                 \
     }

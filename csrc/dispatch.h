@@ -5,6 +5,7 @@
 #include "batch_job.h"
 #include "group_job.h"
 #include "pair_job.h"
+#include "region_job.h"
 #include "row_job.h"
 #include "similarity_job.h"
 
@@ -37,6 +38,7 @@ typedef struct {
     ptrdiff_t (*pair_scratch[2])(const pair_job *);
     const batch_functions *batch[2];
     const similarity_functions *similarity[2];
+    const region_functions *regions[2];
     const vmath_row *vmath[2]; /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;

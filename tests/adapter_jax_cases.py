@@ -18,6 +18,7 @@ import fastloss as fl
 from fastloss._contrast import SimilarityLoss
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
+from fastloss._regions import RegionLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters.jax import as_autograd
 from fastloss.losses.embeddings import ComparedRows
@@ -41,6 +42,9 @@ def data(loss, rng, n=6, k=3):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, GroupLoss):
         return rng.integers(0, 4, n), (rng.normal(size=n),)
+    if isinstance(loss, RegionLoss):
+        f = rng.normal(size=(n, k, 5))
+        return rng.integers(0, k, (n, 5)), (f if loss.from_logits else np.exp(f) / np.exp(f).sum(1, keepdims=True),)
     if isinstance(loss, RowLoss):
         y, f = draw_rows(loss, n, k, rng)
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)
@@ -99,6 +103,8 @@ def test_value_and_gradient_of_every_loss(rng):
         fl.MarginRanking(margin=0.5),
         fl.InfoNCE(temperature=0.5, symmetric=True, parameter_gradients=True),
         fl.SupervisedContrastive(temperature=0.5, parameter_gradients=True),
+        fl.Dice(from_logits=True),
+        fl.Lovasz(from_logits=True),
     ],
     ids=repr,
 )

@@ -74,7 +74,18 @@ def test_shapes_of_classes(rng):
     assert values(fl.CategoricalCrossEntropy(from_logits=True), one_hot, f) == pytest.approx(expected, rel=1e-5)
 
 
+def test_masks(rng):
+    labels, f = rng.integers(0, 3, (2, 5, 4)), rng.normal(size=(2, 5, 4, 3)).astype(np.float32)
+    loss, w = fl.Dice(from_logits=True, channels_last=True), np.array([0.5, 2.0], np.float32)
+    expected = loss(labels, f, reduction="none")
+    for y in (labels, labels[..., None]):
+        assert values(loss, y, f) == pytest.approx(np.mean(expected), rel=1e-5)
+        assert values(loss, y, f, w) == pytest.approx(np.mean(w * expected), rel=1e-5)
+
+
 def test_bad_arguments_raise(monkeypatch):
+    with pytest.raises(ValueError, match="loss must have one value for each sample"):
+        as_keras_loss(fl.Dice(average="none"))
     with pytest.raises(ValueError, match="unknown loss"):
         as_keras_loss("hubr")
     with pytest.raises(ValueError, match="loss must have one input"):

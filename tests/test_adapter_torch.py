@@ -18,6 +18,7 @@ from fastloss._contrast import SimilarityLoss
 from fastloss._domains import UNIT
 from fastloss._groups import GroupLoss
 from fastloss._inputs import InputsLoss
+from fastloss._regions import RegionLoss
 from fastloss._rows import RowLoss
 from fastloss.adapters import torch as for_torch
 from fastloss.adapters.torch import as_autograd
@@ -61,6 +62,9 @@ def data(loss, rng, n=7, k=3):
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
     if isinstance(loss, GroupLoss):
         return rng.integers(0, 4, n), (rng.normal(size=n),)
+    if isinstance(loss, RegionLoss):
+        f = rng.normal(size=(n, k, 5))
+        return rng.integers(0, k, (n, 5)), (f if loss.from_logits else np.exp(f) / np.exp(f).sum(1, keepdims=True),)
     if isinstance(loss, RowLoss):
         y, f = draw_rows(loss, n, k, rng)
         return y, (0.1 + 0.8 * f if loss.info.f_domain == UNIT else f / 4,)

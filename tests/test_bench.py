@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -557,6 +558,25 @@ def test_asv_benchmarks_of_similarities_run(asv: Any, monkeypatch: pytest.Monkey
         shorten(monkeypatch, each, "shape", [shape])
     assert run_all(classes) == ({"time_similarities", "peakmem_similarities", "time_reference"}, [])
     assert {"info_nce", "clip", "nt_xent", "supervised_contrastive", "sigmoid_contrastive"} == set(suite.SIMILARITIES)
+
+
+def test_asv_benchmarks_of_regions_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("segmentation")
+    monkeypatch.setattr(suite, "SHAPES", {"binary 2x8x9": (2, 8, 9), "labels 2x3x8x9": (2, 3, 8, 9)})
+    classes = [suite.Regions, suite.RegionReference, suite.RegionPyTorch]
+    for each in classes:
+        shorten(monkeypatch, each, "shape", list(suite.SHAPES))
+    timed = {"time_regions", "time_reference"} | ({"time_pytorch"} if find_spec("torch") else set())
+    assert run_all(classes)[0] == timed
+    assert {"dice", "iou", "tversky", "focal_tversky", "lovasz"} <= set(suite.REGIONS)
+    if find_spec("torch"):
+        for name, shape in itertools.product(("dice", "lovasz"), suite.SHAPES):
+            theirs = suite.RegionPyTorch()
+            theirs.setup(name, shape, "1")
+            loss, y, f = suite.arguments(name, shape, "float32")
+            value, gradient = loss.value_and_gradient(y, f)
+            np.testing.assert_allclose(theirs.call()[0], value, rtol=1e-5)
+            np.testing.assert_allclose(theirs.call()[1], gradient, rtol=1e-3, atol=1e-6)
 
 
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:

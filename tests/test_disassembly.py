@@ -207,6 +207,22 @@ def test_passes_over_similarities_are_wide(element: str, isa: str) -> None:
     assert wide & {"sum_of_exponentials", "sum_rows"}, "into which it may be inlined"
 
 
+@pytest.mark.parametrize("isa", ["avx2", "avx512"])
+@pytest.mark.parametrize("element", PACKED)
+def test_regions_are_summed_in_full_registers(element: str, isa: str) -> None:
+    """Exponentials, sums, gradients and errors of pixels: each function has such loops in one of the objects."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    pattern = rf"{ARITHMETIC}{PACKED[element]}\s.*%{REGISTER[isa]}"
+    wide = {
+        name
+        for start, name in names().items()
+        if name in ("softmax_planes", "softmax_gradient", "sum_block", "gradient_block", "error_block")
+        and [x for x in loop_of(bodies()[start]) if re.match(pattern, x)]
+    }
+    assert len(wide) == 5
+
+
 def test_a_scalar_loop_would_be_found() -> None:
     """The pattern tells packed from scalar instructions."""
     assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")

@@ -8,6 +8,7 @@ from fastloss import BatchTriplet, LinearCrossEntropy, MarginRanking, PointwiseL
 from fastloss._bench import DTYPES, MOST_FOR_REFERENCE, OUTPUTS, SHAPES, draw, names_of, pointwise, rowwise
 from fastloss._contrast import SimilarityLoss
 from fastloss._groups import GroupLoss
+from fastloss._regions import RegionLoss
 from fastloss._rows import RowLoss
 from fastloss.losses.embeddings import ComparedRows
 
@@ -23,7 +24,7 @@ METHODS = list(OUTPUTS)
 ROWS = names_of(RowLoss)
 ROW_SHAPES = {f"{n}x{k}": (n, k) for n, k in ([(8192, 10), (512, 1000), (32, 32768)] if QUICK else SHAPES)}
 # in files of their own
-ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking, BatchTriplet, SimilarityLoss)
+ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking, BatchTriplet, SimilarityLoss, RegionLoss)
 REFERENCE_SHAPES = [name for name, (n, k) in ROW_SHAPES.items() if n * k <= MOST_FOR_REFERENCE]
 
 

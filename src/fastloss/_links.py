@@ -22,7 +22,7 @@ class Link:
     @property
     def gives_probabilities(self) -> bool:
         """Whether the natural scale is that of probabilities."""
-        return self.name in ("logit", "half_logit", "softmax")
+        return self.name in ("logit", "half_logit", "softmax", "softmax over axis 1")
 
     def __call__(self, natural: Any) -> Array:
         """Map predictions on the natural scale to raw scores."""
@@ -94,9 +94,17 @@ HALF_LOGIT = Link("half_logit", lambda p: _logit(p) / 2, lambda x: _sigmoid(2 * 
 IDENTITY_LOG = Link("identity, log", _on_columns(np.asarray, np.log), _on_columns(np.asarray, np.exp))
 LOG_LOG = Link("log, log", np.log, np.exp)
 SOFTMAX = Link("softmax", lambda p: _centred(np.log(p)), _softmax)
+CHANNEL_SOFTMAX = Link(
+    "softmax over axis 1",
+    lambda p: np.moveaxis(SOFTMAX(np.moveaxis(p, 1, -1)), -1, 1),
+    lambda z: np.moveaxis(_softmax(np.moveaxis(z, 1, -1)), -1, 1),
+)
 LOG_SOFTMAX = Link("log_softmax", _centred, _log_softmax)
 
-_LINKS = {link.name: link for link in (IDENTITY, LOG, LOGIT, HALF_LOGIT, IDENTITY_LOG, LOG_LOG, SOFTMAX, LOG_SOFTMAX)}
+_LINKS = {
+    link.name: link
+    for link in (IDENTITY, LOG, LOGIT, HALF_LOGIT, IDENTITY_LOG, LOG_LOG, SOFTMAX, CHANNEL_SOFTMAX, LOG_SOFTMAX)
+}
 
 
 def _by_name(name: str) -> Link:

@@ -30,8 +30,8 @@ class LossInfo:
     aliases : tuple of str
         Further names that `fastloss.get` knows.
     family : str
-        ``"regression"``, ``"counts"``, ``"distributions"``, ``"binary"``, ``"multiclass"``, ``"ranking"`` or
-        ``"embeddings"``.
+        ``"regression"``, ``"counts"``, ``"distributions"``, ``"binary"``, ``"multiclass"``, ``"ranking"``,
+        ``"embeddings"`` or ``"segmentation"``.
     formula : str
         The value of one sample, with y = y_true, f = y_pred, r = f - y.
     convex : bool

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._core.pointwise import CURVATURES, REDUCTIONS, Violation
-from ._domains import CLASSES, UNIT, ClassLabels, Domain, Interval, Labels
+from ._domains import BINARY, CLASSES, UNIT, ClassLabels, Domain, Interval, Labels
 
 if TYPE_CHECKING:
     from ._base import Loss
+    from ._regions import RegionLoss
     from ._rows import RowLoss
 
 Array = np.ndarray[Any, Any]
@@ -76,6 +77,16 @@ def integer(name: str, value: Any) -> int:
     if not -(2**63) <= i < 2**63:
         raise ValueError(f"{name} must be an integer of 64 bits, got {i}")
     return i
+
+
+def indices(name: str, value: Any) -> tuple[int, ...]:
+    """A tuple of distinct integers >= 0, of at least one, from an ordered collection."""
+    if isinstance(value, (str, bytes, Mapping, Set)) or not np.iterable(value):
+        raise TypeError(f"{name} must be a sequence of integers, got {value!r}")
+    entries = tuple(integer(name, x) for x in value)
+    if not entries or min(entries) < 0 or len(set(entries)) != len(entries):
+        raise ValueError(f"{name} must be distinct integers >= 0, at least one, got {value!r}")
+    return entries
 
 
 def flag(name: str, value: Any) -> bool:
@@ -615,6 +626,82 @@ def group_bounds(group: Any, qid: Any, n: int) -> Array:
     if total != n:
         raise ValueError(f"group must add up to the {n} rows of y_pred, got {total}")
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.intp)]).astype(np.intp)
+
+
+# ---- regions of images ----------------------------------------------------------------------------------------------
+
+
+def prepare_regions(
+    loss: RegionLoss, want: int, y_true: Any, y_pred: Any, sample_weight: Any, reduction: Any, out: Any, n_threads: Any
+) -> tuple[Array, Array, Array | None, tuple[Array | None, Array | None], int | None]:
+    """Targets and predictions with classes on axis 1, float64 weights, `out` for values and gradient; or raise."""
+    n_threads = check_options(reduction, n_threads)
+    y, f = as_array("y_true", y_true), as_array("y_pred", y_pred)
+    shape = check_region_shapes(loss, y, f)
+    w, _ = check_outer(want, f.shape[:1], f.shape, sample_weight, reduction, None)
+    outs: tuple[Any, ...] = ()
+    if out is not None:
+        out = check_out(want, reduction, out, shape, f.shape)
+        outs = out if isinstance(out, tuple) else (out,)
+    value = outs[0] if outs and want & VALUE and reduction == "none" else None
+    gradient = outs[-1] if outs and want & GRADIENT else None
+    if w is not None:
+        w = w.astype(np.float64)
+        if not (ok := Interval(0.0).contains(w)).all():
+            raise outside("sample_weight", ">= 0 and finite", w, ok)
+        w = np.ascontiguousarray(np.broadcast_to(w, f.shape[:1]))
+    return loss._by_class(y, f.ndim), loss._by_class(f, f.ndim), w, (value, gradient), n_threads
+
+
+def check_region_shapes(loss: RegionLoss, y: Array, f: Array) -> tuple[int, ...]:
+    """The shape of the values; raise unless arrays and the parameters of the loss go together."""
+    binary, axes = loss.mode == "binary", "*pixels, C" if loss.channels_last else "C, *pixels"
+    if f.ndim < (2 if binary else 3):
+        raise ValueError(f"y_pred must have the shape (N, {'*pixels' if binary else axes}), got {f.shape}")
+    labels = loss.mode == "multiclass" and y.ndim < f.ndim
+    axis = f.ndim - 1 if loss.channels_last else 1
+    expected = f.shape[:axis] + f.shape[axis + 1 :] if labels else f.shape
+    if y.shape != expected:
+        or_dense = f" of labels, or {f.shape}" if loss.mode == "multiclass" else ""
+        pixels = f.shape[:axis] + f.shape[axis + 1 :] if or_dense else f.shape
+        raise ValueError(f"y_true must have the shape {pixels}{or_dense} to match y_pred, got {y.shape}")
+    if loss.mode == "multiclass" and not labels and loss.ignore_index is not None:
+        raise ValueError(
+            f"ignore_index must be None for dense targets (y_true of shape {y.shape}), got {loss.ignore_index}"
+        )
+    n = 1 if binary else f.shape[axis]
+    if not 1 <= n <= MOST_CLASSES:
+        raise ValueError(f"y_pred must have 1 to {MOST_CLASSES} classes on axis {axis}, got the shape {f.shape}")
+    if loss.class_weight is not None and len(loss.class_weight) != n:
+        raise ValueError(
+            f"class_weight must have one entry for each of the {n} classes of y_pred, got {len(loss.class_weight)}"
+        )
+    if loss.classes is not None and max(loss.classes) >= n:
+        raise ValueError(f"classes must be below {n}, the number of classes of y_pred, got {max(loss.classes)}")
+    samples = f.shape[0] if loss.per_sample else 1
+    return (samples,) if loss.average != "none" else (samples, n if loss.classes is None else len(loss.classes))
+
+
+def region_error(loss: RegionLoss, y: Array, f: Array) -> ValueError | None:
+    """The error for targets or predictions outside their domains, with its index in the arrays of the caller."""
+    ignored = loss.ignore_index
+    counts = np.ones(y.shape, bool) if ignored is None else y != ignored
+    hint = "" if ignored is None else f", or the ignore_index {ignored}"
+    with np.errstate(over="ignore"):
+        if labels := y.ndim < f.ndim:
+            expected, ok = f"an integer in [0, {f.shape[1]})", CLASSES.contains(y, f.shape[1]) | ~counts
+        else:
+            domain: Domain = BINARY if loss.hard else UNIT
+            expected, ok = str(domain), domain.contains(y.astype(working_type(f))) | ~counts
+        if not ok.all():
+            given = (y, ok) if labels else (loss._by_caller(y), loss._by_caller(ok))
+            return outside("y_true", expected + hint, *given)
+        if not loss.from_logits:
+            used = counts[:, None] if labels else counts
+            ok = UNIT.contains(f.astype(working_type(f))) | ~np.isfinite(f) | ~used
+            if not ok.all():
+                return outside("y_pred", str(UNIT), loss._by_caller(f), loss._by_caller(ok))
+    return None
 
 
 # ---- values outside their domains -----------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ class WeightedSum(KernelLoss):
         first = self._losses[0]
         for part in self._losses:
             if not isinstance(part, (PointwiseLoss, RowLoss)):
-                raise ValueError(f"parts must take y_true and y_pred, got {part!r}")
+                raise ValueError(f"parts must take single targets or rows as y_true and y_pred, got {part!r}")
             if isinstance(part, RowLoss) != isinstance(first, RowLoss) or part.n_predictions != first.n_predictions:
                 raise ValueError(f"parts must take the same y_true and y_pred, got {first!r} and {part!r}")
         object.__setattr__(self, "n_predictions", first.n_predictions)

@@ -170,6 +170,47 @@ cdef extern from "similarity_job.h" nogil:
         unit_function *units
         unit_function *project
 
+cdef extern from "region_job.h" nogil:
+    ctypedef enum score_kind:
+        SOFTMAX_SCORES, SIGMOID_SCORES, PROBABILITIES, HINGE_SCORES
+    ctypedef enum region_operand:
+        REGION_F, REGION_Y, REGION_GRADIENT, REGION_OPERANDS
+    enum: TARGET_SUM, HIT_SUM, MISSED_SUM, EXTRA_SUM, REGION_SUMS
+    enum: REGION_SLOPES
+    ctypedef struct region_job:
+        score_kind scores
+        int labels, hard, squared, has_ignored, ndim, stream
+        Py_ssize_t ignored, samples, classes, pixels, tile, in_block, first_sample
+        Py_ssize_t shape[64]
+        operand operands[3]
+        Py_ssize_t sample_stride[3]
+        Py_ssize_t class_stride[3]
+        int native[3]
+        const double *slopes
+        void *errors
+        Py_ssize_t error_strides[2]
+        const Py_ssize_t *slot
+    ctypedef int region_sum_function(const region_job *, Py_ssize_t, Py_ssize_t, char *, double *) noexcept nogil
+    ctypedef void region_block_function(const region_job *, Py_ssize_t, Py_ssize_t, char *) noexcept nogil
+    ctypedef double lovasz_function(int, Py_ssize_t, double, void *, int, char *) noexcept nogil
+    ctypedef struct region_functions:
+        Py_ssize_t (*scratch)(const region_job *) noexcept nogil
+        region_sum_function *count
+        region_sum_function *sum
+        region_block_function *gradient
+        region_block_function *errors
+        region_block_function *lovasz_gradient
+        lovasz_function *lovasz
+        Py_ssize_t key_size
+
+cdef extern from "losses/segmentation.h" nogil:
+    ctypedef struct region_terms:
+        double value
+        double slope[4]
+    region_terms tversky(const double *sums, double alpha, double beta, double smooth)
+    region_terms squared_dice(const double *sums, double smooth)
+    region_terms focal(region_terms, double gamma)
+
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
         const char *name
@@ -186,6 +227,7 @@ cdef extern from "dispatch.h" nogil:
         Py_ssize_t (*pair_scratch[2])(const pair_job *) noexcept nogil
         const batch_functions *batch[2]
         const similarity_functions *similarity[2]
+        const region_functions *regions[2]
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

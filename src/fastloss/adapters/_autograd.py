@@ -22,6 +22,7 @@ from .. import _validation as check
 from .._base import Array, Loss
 from .._groups import GroupLoss
 from .._inputs import InputsLoss
+from .._regions import RegionLoss
 
 LABELS = ("y_true", "labels")
 REDUCTIONS = ("mean", "sum", "none")
@@ -58,7 +59,7 @@ class Call:
     @property
     def keeps_gradient(self) -> bool:
         """Whether gradients can be computed with the value, before the cotangents are known."""
-        return self.reduction != "none" or not isinstance(self.loss, InputsLoss | GroupLoss)
+        return self.reduction != "none" or not isinstance(self.loss, InputsLoss | GroupLoss | RegionLoss)
 
     def value(self) -> Any:
         """The value: a float, or an array with ``reduction="none"``."""
@@ -75,6 +76,9 @@ class Call:
 
     def pulled_back(self, cotangent: Array) -> tuple[Array, ...]:
         """The gradient of ``sum(cotangent * values)`` in each differentiable input, where that is not one product."""
+        if isinstance(self.loss, RegionLoss):
+            data = self.data["y_true"], self.data["y_pred"]
+            return (self.loss._pulled_back(*data, self.sample_weight, cotangent),)
         weight = cotangent if self.sample_weight is None else cotangent * np.asarray(self.sample_weight)
         above, below = (
             Call(self.loss, self.data, part, "sum", self.options).value_and_gradients()[1]

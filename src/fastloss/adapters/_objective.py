@@ -29,6 +29,7 @@ import numpy as np
 from .. import _validation as check
 from .._base import Array, ArrayLike, Loss
 from .._groups import GroupLoss
+from .._regions import RegionLoss
 from .._registry import get
 from .._threads import get_num_threads
 
@@ -234,6 +235,8 @@ def make_metric(loss: Any, name: Any, raw: bool) -> tuple[Loss, str]:
     loss = get(loss)
     if isinstance(loss, GroupLoss):
         raise ValueError(f"loss must be one of single rows, got {loss!r}: boosters have metrics of rankings")
+    if isinstance(loss, RegionLoss):
+        raise ValueError(f"loss must be one of single rows, got {loss!r}: a booster predicts no images")
     if name is not None and (not isinstance(name, str) or not name):
         raise ValueError(f"name must be a text that is not empty, or None, got {name!r}")
     raw = check.flag("raw", raw)

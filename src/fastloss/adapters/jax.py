@@ -12,6 +12,7 @@ import numpy as np
 from .._base import Loss
 from .._groups import GroupLoss
 from .._optional import require
+from .._regions import RegionLoss
 from .._registry import get
 from .._validation import group_bounds
 from ._autograd import Call, scaled
@@ -151,6 +152,8 @@ def _function(
         if isinstance(loss, GroupLoss):
             known = dict(options)
             rows = (len(group_bounds(known.get("group"), known.get("qid"), *rows)) - 1,)
+        if isinstance(loss, RegionLoss):
+            rows = loss._values_shape(inputs[0].shape)
         return jax.ShapeDtypeStruct(rows if reduction == "none" else (), jax.numpy.result_type(*inputs))
 
     def shapes_of(inputs: Any) -> Any:

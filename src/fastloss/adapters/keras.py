@@ -7,6 +7,7 @@ from typing import Any
 
 from .._inputs import InputsLoss
 from .._optional import require
+from .._regions import RegionLoss
 from .._registry import get
 
 __all__ = ["as_keras_loss"]
@@ -59,6 +60,8 @@ def as_keras_loss(loss: Any, *, reduction: str = "sum_over_batch_size", name: st
     loss = get(loss)
     if isinstance(loss, InputsLoss):
         raise ValueError(f"loss must have one input beside the targets, got {loss!r}")
+    if isinstance(loss, RegionLoss) and (not loss.per_sample or loss.average == "none"):
+        raise ValueError(f"loss must have one value for each sample, got {loss!r}")
     return _class()(loss, reduction=reduction, name=name or loss.info.name)
 
 

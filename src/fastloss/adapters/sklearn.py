@@ -16,6 +16,7 @@ from .._curves import is_of_residual
 from .._domains import ClassLabels, Labels
 from .._inputs import InputsLoss
 from .._optional import require
+from .._regions import RegionLoss
 from .._registry import get
 from ._objective import make_objective
 from ._scorer import PROBABILITY_LINKS, RESPONSES, LossScorer
@@ -187,7 +188,7 @@ def scorer(loss: Any, *, response: str | Callable[[Any, Any], ArrayLike] = "auto
         GridSearchCV(model, grid, scoring=scorer(fl.BinaryFocal(gamma=2.0)).set_score_request(sample_weight=True))
     """
     loss = get(loss)
-    if isinstance(loss, InputsLoss):
+    if isinstance(loss, InputsLoss | RegionLoss):
         raise ValueError(f"loss must be a loss of predictions, got {loss!r}")
     if not callable(response):
         response = check.one_of("response", response, ("auto", *RESPONSES))

@@ -7,10 +7,12 @@ from . import (
     distributions,
     embeddings,
     linear,
+    lovasz,
     margin_ranking,
     multiclass,
     ranking,
     regression,
+    segmentation,
     similarity,
 )
 from .batch_triplet import *  # noqa: F403
@@ -19,10 +21,12 @@ from .counts import *  # noqa: F403
 from .distributions import *  # noqa: F403
 from .embeddings import *  # noqa: F403
 from .linear import *  # noqa: F403
+from .lovasz import *  # noqa: F403
 from .margin_ranking import *  # noqa: F403
 from .multiclass import *  # noqa: F403
 from .ranking import *  # noqa: F403
 from .regression import *  # noqa: F403
+from .segmentation import *  # noqa: F403
 from .similarity import *  # noqa: F403
 
 __all__ = [
@@ -37,4 +41,6 @@ __all__ = [
     *margin_ranking.__all__,
     *batch_triplet.__all__,
     *similarity.__all__,
+    *segmentation.__all__,
+    *lovasz.__all__,
 ]
