@@ -23,8 +23,6 @@
     extern row_block_function run_row_block_##suffix;         \
     extern ptrdiff_t row_scratch_##suffix(const row_job *);   \
     extern const long_row_functions long_row_table_##suffix;  \
-    extern group_function run_group_##suffix;                 \
-    extern ptrdiff_t group_scratch_##suffix(ptrdiff_t);       \
     extern pair_block_function run_pair_block_##suffix;       \
     extern ptrdiff_t pair_scratch_##suffix(const pair_job *); \
     extern const batch_functions batch_table_##suffix;        \
@@ -32,8 +30,12 @@
     extern const region_functions region_table_##suffix;      \
     extern const vmath_row vmath_table_##suffix[];            \
     extern double probe_##suffix(ptrdiff_t, const void *, const void *, void *, void *, int);
-#define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa)
+#define DECLARE_GROUPS(isa)                    \
+    extern group_function run_group_f64_##isa; \
+    extern ptrdiff_t group_scratch_f64_##isa(ptrdiff_t);
+#define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa) DECLARE_GROUPS(isa)
 #define BOTH_TYPES(name, isa) { name##_f32_##isa, name##_f64_##isa }
+#define FOR_DOUBLE(name, isa) name##_f64_##isa
 #define SET(isa)                                         \
     {                                                    \
         .name = #isa,                                    \
@@ -41,8 +43,8 @@
         .run_rows = BOTH_TYPES(run_row_block, isa),      \
         .row_scratch = BOTH_TYPES(row_scratch, isa),     \
         .long_rows = BOTH_TYPES(&long_row_table, isa),   \
-        .run_group = BOTH_TYPES(run_group, isa),         \
-        .group_scratch = BOTH_TYPES(group_scratch, isa), \
+        .run_group = FOR_DOUBLE(run_group, isa),         \
+        .group_scratch = FOR_DOUBLE(group_scratch, isa), \
         .run_pairs = BOTH_TYPES(run_pair_block, isa),    \
         .pair_scratch = BOTH_TYPES(pair_scratch, isa),   \
         .batch = BOTH_TYPES(&batch_table, isa),          \

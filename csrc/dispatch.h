@@ -32,8 +32,8 @@ typedef struct {
     row_block_function *run_rows[2];
     ptrdiff_t (*row_scratch[2])(const row_job *); /* bytes for one thread */
     const long_row_functions *long_rows[2];
-    group_function *run_group[2];
-    ptrdiff_t (*group_scratch[2])(ptrdiff_t largest); /* bytes for one thread */
+    group_function *run_group;                     /* float64 inside */
+    ptrdiff_t (*group_scratch)(ptrdiff_t largest); /* bytes for one thread */
     pair_block_function *run_pairs[2];
     ptrdiff_t (*pair_scratch[2])(const pair_job *);
     const batch_functions *batch[2];

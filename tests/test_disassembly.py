@@ -223,6 +223,23 @@ def test_regions_are_summed_in_full_registers(element: str, isa: str) -> None:
     assert len(wide) == 5
 
 
+@pytest.mark.parametrize(
+    "name", ["logistic_slopes", "logistic_values", "lambda_slopes", "lambda_values_spread", "hinge_steep"]
+)
+def test_pairs_of_a_group_take_full_registers(name: str) -> None:
+    """Once for each instruction set: no scalars but in the sums of lanes at the end, no gathering, no calls."""
+    if not addresses():
+        pytest.skip("the extension was stripped of its symbols")
+    loops = [loop_of(bodies()[start]) for start, function in names().items() if function == name]
+    arithmetic = [[x for x in loop if re.match(rf"{ARITHMETIC}[ps]d\s", x)] for loop in loops]
+    assert {register for loop in arithmetic for x in loop for register in re.findall("[xyz]mm", x)} >= {
+        *REGISTER.values()
+    }
+    for loop, operations in zip(loops, arithmetic, strict=True):
+        assert len(operations) > 10
+        assert not [x for x in loop if re.match("call|v?gather|v?(mul|div|sub)sd", x)]
+
+
 def test_a_scalar_loop_would_be_found() -> None:
     """The pattern tells packed from scalar instructions."""
     assert re.match(rf"{ARITHMETIC}{PACKED['f64']}\s.*%zmm", "vfnmadd231pd 0x40(%rax),%zmm1,%zmm2")

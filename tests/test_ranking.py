@@ -9,6 +9,7 @@ import pickle
 from functools import cache
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from rows import array
@@ -250,6 +251,147 @@ def test_tiny_losses_keep_their_digits():
     assert fl.PairwiseLogistic()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
     assert fl.ListMLE()([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
     assert fl.ListNet(target="proportional")([1, 0], [40.0, 0.0]) == pytest.approx(4.248354255291589e-18, rel=1e-14)
+
+
+# ---- accuracy -------------------------------------------------------------------------------------------------------
+
+
+def exact_pairs(y: np.ndarray, s: np.ndarray, sigma: float, weight: np.ndarray) -> list[np.ndarray]:
+    """Value, gradient and hessian of weighted logistic pairs, in 60 digits."""
+    n = len(y)
+    value, gradient, hessian = mpmath.mpf(0), [mpmath.mpf(0)] * n, [mpmath.mpf(0)] * n
+    with mpmath.workdps(60):
+        for i, j in itertools.product(range(n), repeat=2):
+            if y[i] > y[j]:
+                e = mpmath.exp(-mpmath.mpf(sigma) * (mpmath.mpf(s[i]) - mpmath.mpf(s[j])))
+                w, r = mpmath.mpf(weight[i, j]), e / (1 + e)
+                value += w * mpmath.log1p(e)
+                gradient[i] -= w * sigma * r
+                gradient[j] += w * sigma * r
+                hessian[i] += w * sigma**2 * r / (1 + e)
+                hessian[j] += w * sigma**2 * r / (1 + e)
+    return [np.array(x, float) for x in (value, gradient, hessian)]
+
+
+def lambda_weights(y: np.ndarray, s: np.ndarray) -> np.ndarray:
+    rank = np.argsort(np.argsort(-s, kind="stable"))
+    gain, discount = 2.0**y - 1, 1 / np.log2(rank + 2)
+    ideal = np.sum(np.sort(gain)[::-1] / np.log2(np.arange(len(y)) + 2))
+    return np.abs(gain[:, None] - gain) * np.abs(discount[:, None] - discount) / ideal
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("sigma", [1.0, 0.7])
+@pytest.mark.parametrize("span", [1e-9, 3.0, 40.0, 298.0, 302.0, 1500.0])
+def test_logistic_pairs_are_exact_near_and_far(span, sigma, offset, instruction_set):
+    """Also of neighbours at either end, where factors are large, and beyond the spread that has products."""
+    rng = np.random.default_rng(12)
+    ends = rng.choice([-0.5, 0.0, 0.5], 30)
+    s = offset + ends * span / sigma + rng.choice([0.0, 1e-9, 1e-3], 30) * rng.normal(size=30)
+    y = rng.integers(0, 4, 30)
+    for loss, weight in (
+        (fl.PairwiseLogistic(sigma=sigma), np.ones((30, 30))),
+        (fl.LambdaRank(sigma=sigma), lambda_weights(y, s)),
+    ):
+        computed = loss.evaluate(y, s, reduction="sum")
+        for got, expected in zip(computed, exact_pairs(y, s, sigma, weight), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=4e-15, atol=4e-15 * np.max(np.abs(expected)))
+        np.testing.assert_allclose(computed[2], exact_pairs(y, s, sigma, weight)[2], rtol=2e-14)  # nothing cancels
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 3.3])
+def test_neighbours_far_from_the_middle(sigma, instruction_set):
+    """Two pairs at either end: what multiples of their distances round away would show in the curvature."""
+    rng = np.random.default_rng(16)
+    half = rng.uniform(100, 148, 60) / sigma
+    leads = rng.uniform(1, 4, (2, 60)) / sigma
+    s = np.stack([half, half - leads[0], leads[1] - half, -half], axis=1)
+    with mpmath.workdps(40):
+        e = [mpmath.exp(-mpmath.mpf(sigma) * (mpmath.mpf(a) - mpmath.mpf(b))) for a, b in s.reshape(-1, 2)]
+        expected = np.array([float(mpmath.mpf(sigma) ** 2 * x / (1 + x) ** 2) for x in e])
+    h = fl.PairwiseLogistic(sigma=sigma).hessian(np.tile([1, 0], 120), s.ravel(), group=[4] * 60, reduction="sum")
+    np.testing.assert_allclose(h, np.repeat(expected, 2), rtol=2.5e-15)
+
+
+@pytest.mark.parametrize("loss", [fl.PairwiseLogistic(), fl.LambdaRank()], ids=repr)
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_values_of_ordered_groups_are_tiny(loss, real, instruction_set):
+    """Losses of e^-40 and less, which a product of 1 + e would lose."""
+    y, s = np.repeat([2, 1, 0], 40), np.repeat([160, 80, 0], 40).astype(real)
+    expected = loss.reference(y, s)
+    assert 0 < expected < 1e-30
+    assert loss(y, s) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+@pytest.mark.parametrize("spread", [1.0, 1000.0])
+def test_truncation(levels, normalize, spread, instruction_set):
+    """Both lists of ranks, whatever their sizes and the runs of equal relevance in them."""
+    rng = np.random.default_rng(13)
+    y, s = rng.integers(0, levels, 70) * 5 / levels, rng.integers(-30, 30, 70) / 16 * spread
+    for k in (1, 2, 7, 8, 9, 15, 16, 17, 33, 68, 69, 70, 71):
+        loss = fl.LambdaRank(k=k, normalize=normalize, gain="linear")
+        for got, expected in zip(loss.evaluate(y, s), loss.reference.evaluate(y, s), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 63, 64, 65, 255, 256, 257, 1500])
+@pytest.mark.parametrize("kind", ["labels", "ties", "many", "float32"])
+def test_stable_order(n, kind, instruction_set):
+    """Counted, ranked and sorted by bytes; zeros of both signs are equal."""
+    rng = np.random.default_rng(n)
+    keys = {
+        "labels": rng.integers(0, 5, n),
+        "ties": rng.choice([-1.5, -0.0, 0.0, 0.25, 64.0, 1e300, -1e300], n),
+        "many": rng.normal(size=n) * 10.0 ** rng.integers(-300, 300, n),
+        "float32": rng.normal(size=n).astype(np.float32),
+    }[kind]
+    order = np.argsort(-keys, kind="stable")
+    s = rng.normal(size=n)
+    ranked = np.zeros(n)
+    ranked[order] = np.arange(n)[::-1]
+    expected = fl.ListMLE().gradient(ranked, s)
+    assert same(fl.ListMLE().gradient(keys, s), expected)
+    y = rng.integers(0, 3, n)
+    by_rank = fl.LambdaRank(gain="linear").gradient(y[order], np.asarray(keys, float)[order], reduction="sum")
+    np.testing.assert_allclose(
+        fl.LambdaRank(gain="linear").gradient(y, np.asarray(keys, float), reduction="sum")[order], by_rank, atol=1e-13
+    )
+
+
+def test_long_lists_in_linear_time(instruction_set):
+    rng = np.random.default_rng(14)
+    y, s = rng.integers(0, 30, 400), rng.normal(size=400) * 20
+    for got, expected in zip(fl.ListMLE().evaluate(y, s), fl.ListMLE().reference.evaluate(y, s), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+    n = 200_000  # a loop over pairs would take minutes
+    h = fl.ListMLE().hessian(rng.normal(size=n), rng.normal(size=n), reduction="sum")
+    assert np.isfinite(h).all()
+    assert (h >= 0).all()
+
+
+@pytest.mark.parametrize("loss", VARIANTS, ids=repr)
+@pytest.mark.parametrize("scores", [np.float32, np.float64])
+@pytest.mark.parametrize("results", [np.float32, np.float64])
+def test_results_go_where_they_are_wanted(loss, scores, results):
+    """Into arrays of either type, laid out anyhow, also over inputs that are still to be read."""
+    y, s, group, _ = sample(30, 15)
+    s, n = s.astype(scores), len(s)
+    expected = loss.gradient_and_hessian(y, s, group=group, reduction="sum")
+    call = {"group": group, "reduction": "sum", "n_threads": 2}
+    room = np.zeros((n + 1, 2), results)
+    for out in ((np.empty(n, results), None), (room[1:, 0], room[:-1, 1]), tuple(np.empty((2, n), results))):
+        got = loss.gradient_and_hessian(y, s, out=out, **call)
+        for a, given, b in zip(got, out, expected, strict=True):
+            assert given is None or a is given
+            assert same(a, b.astype(a.dtype)) or results != scores
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    shared = np.zeros(n + 1, scores)
+    shared[:-1] = s
+    assert same(loss.gradient(y, shared[:-1], out=shared[1:], **call), expected[0])
+    relevance = y.astype(scores)
+    assert same(loss.gradient(relevance, s, out=relevance, **call), expected[0])
 
 
 # ---- arrays and threads ---------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from ._base import Array, ArrayLike, Evaluation, Loss, Methods
 from ._core import groups
 from ._validation import GRADIENT, HESSIAN, VALUE
 
+Places = dict[str, Array]
+
 POLICIES = ("exact", "majorizer", "absolute_gradient", "unit")
 
 
@@ -24,9 +26,12 @@ class GroupMethods(Methods):
 
     @abstractmethod
     def _terms(
-        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None
+        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None, places: Places
     ) -> tuple[Array, Array, Array | None, Array | None]:
-        """Values and counts of the groups, gradient and curvature of their sum."""
+        """Values and counts of the groups, gradient and curvature of their sum.
+
+        `places` may hold arrays for the latter two, of which use may be made.
+        """
 
     @property
     @abstractmethod
@@ -290,7 +295,8 @@ class GroupMethods(Methods):
         y, s, start, w, out = check.prepare_groups(
             loss, want, y_true, y_pred, sample_weight, group, qid, reduction, out, n_threads
         )
-        value, count, gradient, curvature = self._terms(want, y, s, start, hessian, n_threads)
+        places = _places(want, out, (y, s)) if reduction == "sum" and w is None else {}
+        value, count, gradient, curvature = self._terms(want, y, s, start, hessian, n_threads, places)
 
         weights, keep, value, total = _weighed(value, count, w)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -329,11 +335,26 @@ def _weighted(term: Array, factors: Array, keep: Array, start: Array, floor: flo
     return term
 
 
+def _places(want: int, out: Any, inputs: tuple[Array, ...]) -> Places:
+    """The arrays of `out` that a kernel can write into while it reads the inputs."""
+    given = out if isinstance(out, tuple) else (out,)
+    names = [name for name, bit in check.OUTPUTS.items() if want & bit and bit != VALUE]
+    return {
+        name: array
+        for name, array in zip(names, given, strict=False)
+        if array is not None
+        and array.flags.c_contiguous
+        and array.flags.aligned
+        and array.dtype.isnative
+        and not any(np.may_share_memory(array, x) for x in inputs)
+    }
+
+
 def _delivered(results: list[Any], out: Any) -> Any:
     given = iter(out if isinstance(out, tuple) else (out,))
     for k, result in enumerate(results):
         target = next(given, None) if isinstance(result, np.ndarray) else None
-        if target is not None:
+        if target is not None and target is not result:
             target[...] = result
             results[k] = target
     return tuple(results) if len(results) > 1 else results[0]
@@ -363,7 +384,7 @@ class GroupLoss(GroupMethods, Loss):
     ) -> tuple[float, float]:
         arguments = y_true, y_pred, sample_weight, group, qid, "sum", None, n_threads
         y, s, start, w, _ = check.prepare_groups(self, VALUE, *arguments)
-        value, count, _, _ = self._terms(VALUE, y, s, start, "exact", n_threads)
+        value, count, _, _ = self._terms(VALUE, y, s, start, "exact", n_threads, {})
         _, _, value, total = _weighed(value, count, w)
         return float(np.sum(value)), total
 
@@ -403,16 +424,17 @@ class GroupLoss(GroupMethods, Loss):
     _scale: float = 1.0
 
     def _terms(
-        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None
+        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None, places: Places
     ) -> tuple[Array, Array, Array | None, Array | None]:
         sizes = np.diff(start)
         order = np.argsort(-sizes, kind="stable")
         name, ask = self._declared["name"], want
         if want & HESSIAN and hessian in ("absolute_gradient", "unit"):
             ask = want & ~HESSIAN | GRADIENT
-        options = self._options(y, int(sizes.max(initial=0)))
+            places = {name: array for name, array in places.items() if name != "hessian"}
+        options = self._options(y, int(sizes.max(initial=0))) | places | {"n_threads": n_threads}
         value, count, gradient, curvature = groups.run(
-            name, ask, y, s, start, order, self._scale, majorizer=hessian == "majorizer", n_threads=n_threads, **options
+            name, ask, y, s, start, order, self._scale, majorizer=hessian == "majorizer", **options
         )
         if want & HESSIAN:
             if hessian == "unit":

@@ -588,10 +588,11 @@ def prepare_groups(
             raise ValueError("sample_weight must not sum to zero for reduction='mean'")
     if out is not None:
         out = check_out(want, reduction, out, shape, s.shape)
-    relevance = np.ascontiguousarray(y, np.float64)
+    relevance = np.ascontiguousarray(y, np.float32 if y.dtype == np.float32 else np.float64)
     domain = loss.info.y_domain
-    ok = np.isfinite(relevance) & domain.contains(relevance)
-    if not ok.all():
+    ends = np.array([relevance.min(initial=np.inf), relevance.max(initial=-np.inf)])  # NaN if one of them is
+    if len(y) and not (np.isfinite(ends) & domain.contains(ends)).all():
+        ok = np.isfinite(relevance) & domain.contains(relevance)
         raise outside("y_true", f"{domain} and finite", y, ok)
     return relevance, np.ascontiguousarray(s, working_type(s)), start, w, out
 

@@ -63,17 +63,17 @@ cdef extern from "row_job.h" nogil:
 cdef extern from "group_job.h" nogil:
     ctypedef enum group_loss:
         PAIRWISE_HINGE, PAIRWISE_LOGISTIC, LAMBDA_RANK, LIST_NET, LIST_MLE
+    ctypedef struct row_array:
+        void *data
+        element_type type
     ctypedef struct group_job:
         group_loss loss
         int want, majorizer, average, normalize, proportional
         double scale
         Py_ssize_t top, n_gains
-        const double *y
         const double *gains
         const double *discounts
-        const void *scores
-        void *gradient
-        void *hessian
+        row_array y, scores, gradient, hessian
         const Py_ssize_t *start
         double *value
         double *count
@@ -221,8 +221,8 @@ cdef extern from "dispatch.h" nogil:
         row_block_function *run_rows[2]
         Py_ssize_t (*row_scratch[2])(const row_job *) noexcept nogil
         const long_row_functions *long_rows[2]
-        group_function *run_group[2]
-        Py_ssize_t (*group_scratch[2])(Py_ssize_t) noexcept nogil
+        group_function *run_group
+        Py_ssize_t (*group_scratch)(Py_ssize_t) noexcept nogil
         pair_block_function *run_pairs[2]
         Py_ssize_t (*pair_scratch[2])(const pair_job *) noexcept nogil
         const batch_functions *batch[2]

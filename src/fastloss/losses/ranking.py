@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -216,6 +217,8 @@ class LambdaRank(GroupLoss):
         if self.gain == "linear":
             return
         most = LARGEST_EXPONENT if self.gain == "exponential" else len(self.gain) - 1
+        if self.gain == "exponential" and y.max(initial=0) <= most:
+            return
         ok = y <= most
         if self.gain != "exponential":
             ok &= y == np.floor(y)
@@ -228,16 +231,18 @@ class LambdaRank(GroupLoss):
         table = np.exp2(np.arange(LARGEST_EXPONENT + 1)) - 1 if self.gain == "exponential" else np.array(self.gain)
         return {
             "gains": None if self.gain == "linear" else table,
-            "discounts": discounts(largest),
+            "discounts": discounts(1 << largest.bit_length()),
             "top": largest if self.k is None else self.k,
             "normalize": self.normalize,
         }
 
 
+@lru_cache(maxsize=4)
 def discounts(n: int) -> Array:
-    """Those of the ranks 0 ... n - 1, correctly rounded, and zeros for a vector that reaches behind them."""
-    ranks = np.arange(2, n + 2, dtype=np.longdouble)
-    return np.concatenate([(1 / np.log2(ranks)).astype(float), np.zeros(64)])
+    """Those of the ranks 0 ... n - 1, correctly rounded."""
+    table: Array = (1 / np.log2(np.arange(2, n + 2, dtype=np.longdouble))).astype(float)
+    table.flags.writeable = False
+    return table
 
 
 @loss(
@@ -300,8 +305,7 @@ class ListMLE(GroupLoss):
 
     Notes
     -----
-    As `rax.listmle_loss`. Value and gradient cost O(n log n) for a group of n rows; its hessian, in which nothing
-    cancels, costs O(n^2) exponentials.
+    As `rax.listmle_loss`. Value, gradient and hessian cost O(n) for a group of n rows, beside their order.
 
     References
     ----------

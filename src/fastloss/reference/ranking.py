@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._base import Array
-from .._groups import GroupLoss, GroupMethods
+from .._groups import GroupLoss, GroupMethods, Places
 from .._validation import HESSIAN
 from ..losses.ranking import LambdaRank
 from ._methods import ReferenceOf
@@ -124,13 +124,13 @@ class GroupReference(ReferenceOf, GroupMethods):
         return self.loss
 
     def _terms(
-        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None
+        self, want: int, y: Array, s: Array, start: Array, hessian: str, n_threads: int | None, places: Places
     ) -> tuple[Array, Array, Array | None, Array | None]:
         loss = self.loss
         if isinstance(loss, LambdaRank):
             loss._check_gains(y)
         formula = globals()[loss._declared["name"]]
-        n_groups = len(start) - 1
+        n_groups, y = len(start) - 1, y.astype(float)
         value, count = np.zeros(n_groups), np.zeros(n_groups)
         gradient, curvature = np.zeros_like(s), np.zeros_like(s)
         with np.errstate(all="ignore"):
