@@ -25,6 +25,7 @@
     extern const long_row_functions long_row_table_##suffix;  \
     extern pair_block_function run_pair_block_##suffix;       \
     extern ptrdiff_t pair_scratch_##suffix(const pair_job *); \
+    extern const ctc_row_functions ctc_rows_##suffix;         \
     extern const batch_functions batch_table_##suffix;        \
     extern const similarity_functions similarity_##suffix;    \
     extern const region_functions region_table_##suffix;      \
@@ -33,7 +34,10 @@
 #define DECLARE_GROUPS(isa)                    \
     extern group_function run_group_f64_##isa; \
     extern ptrdiff_t group_scratch_f64_##isa(ptrdiff_t);
-#define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa) DECLARE_GROUPS(isa)
+#define DECLARE_SEQUENCES(isa)                                \
+    extern const ctc_lattice_functions ctc_lattice_f64_##isa; \
+    extern const soft_dtw_functions soft_dtw_f64_##isa;
+#define DECLARE(isa) DECLARE_TYPE(f32_##isa) DECLARE_TYPE(f64_##isa) DECLARE_GROUPS(isa) DECLARE_SEQUENCES(isa)
 #define BOTH_TYPES(name, isa) { name##_f32_##isa, name##_f64_##isa }
 #define FOR_DOUBLE(name, isa) name##_f64_##isa
 #define SET(isa)                                         \
@@ -50,6 +54,9 @@
         .batch = BOTH_TYPES(&batch_table, isa),          \
         .similarity = BOTH_TYPES(&similarity, isa),      \
         .regions = BOTH_TYPES(&region_table, isa),       \
+        .ctc_rows = BOTH_TYPES(&ctc_rows, isa),          \
+        .ctc_lattice = &ctc_lattice_f64_##isa,           \
+        .soft_dtw = &soft_dtw_f64_##isa,                 \
         .vmath = BOTH_TYPES(vmath_table, isa),           \
         .probe = BOTH_TYPES(probe, isa),                 \
     }

@@ -3,11 +3,13 @@
 #define FASTLOSS_DISPATCH_H
 
 #include "batch_job.h"
+#include "ctc_job.h"
 #include "group_job.h"
 #include "pair_job.h"
 #include "region_job.h"
 #include "row_job.h"
 #include "similarity_job.h"
+#include "soft_dtw_job.h"
 
 #ifdef _OPENMP
 #define FASTLOSS_OPENMP _OPENMP
@@ -39,7 +41,10 @@ typedef struct {
     const batch_functions *batch[2];
     const similarity_functions *similarity[2];
     const region_functions *regions[2];
-    const vmath_row *vmath[2]; /* ends with a NULL name */
+    const ctc_row_functions *ctc_rows[2];
+    const ctc_lattice_functions *ctc_lattice; /* in double */
+    const soft_dtw_functions *soft_dtw;       /* in double */
+    const vmath_row *vmath[2];                /* ends with a NULL name */
     double (*probe[2])(ptrdiff_t n, const void *y, const void *f, void *g, void *h, int stream);
 } instruction_set;
 

@@ -6,27 +6,9 @@
 #ifndef FASTLOSS_PAIRS_H
 #define FASTLOSS_PAIRS_H
 
-#include "real.h"
+#include "long_sum.h"
 
 enum { SUMMED_IN_LANES = 256 };
-
-/* A sum and its rounding errors (Neumaier 1974); infinite and NaN sums have none. */
-typedef struct {
-    double high, low;
-} long_sum;
-
-INLINE void add_long(long_sum *sum, double x)
-{
-    const double a = sum->high, s = a + x;
-    sum->low += __builtin_fabs(a) >= __builtin_fabs(x) ? (a - s) + x : (x - s) + a;
-    sum->high = s;
-}
-
-INLINE double total_long(long_sum sum)
-{
-    const double total = sum.high + sum.low;
-    return total == total ? total : sum.high;
-}
 
 /* A function of rows of n entries: the sum of TERM, a square or a product, over the entries k. */
 #define SUM_OVER_ENTRIES(name, arguments, TERM)                                                      \

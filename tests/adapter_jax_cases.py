@@ -40,6 +40,10 @@ def data(loss, rng, n=6, k=3):
         return np.arange(n) % k, tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
+    if isinstance(loss, fl.CTC):
+        return rng.integers(1, k, (n, 2)), (rng.normal(size=(n, 5, k)),)
+    if isinstance(loss, fl.SoftDTW):
+        return rng.normal(size=(n, 4, 2)), (rng.normal(size=(n, 5, 2)),)
     if isinstance(loss, GroupLoss):
         return rng.integers(0, 4, n), (rng.normal(size=n),)
     if isinstance(loss, RegionLoss):
@@ -105,6 +109,8 @@ def test_value_and_gradient_of_every_loss(rng):
         fl.SupervisedContrastive(temperature=0.5, parameter_gradients=True),
         fl.Dice(from_logits=True),
         fl.Lovasz(from_logits=True),
+        fl.CTC(),
+        fl.SoftDTW(divergence=True),
     ],
     ids=repr,
 )
@@ -119,6 +125,20 @@ def test_check_grads(loss, reduction, rng):
     )
     tolerance = 1e-5 if DOUBLE else 3e-2
     check_grads(function, inputs, order=1, modes=["rev"], rtol=tolerance, atol=tolerance)
+
+
+def test_lengths_of_sequences(rng):
+    """Options of the compiled function: lists, arrays of NumPy or of JAX."""
+    y, f = rng.integers(1, 4, (3, 2)), rng.normal(size=(3, 6, 4))
+    lengths = {"label_lengths": [2, 1, 0], "logit_lengths": np.array([6, 3, 4])}
+    expected, slope = fl.CTC().value_and_gradient(y, f.astype(REAL), reduction="none", **lengths)
+    for form in (list, np.asarray, jnp.asarray):
+        given = {k: form(x) for k, x in lengths.items()}
+        value, pull = jax.vjp(jax.jit(lambda x, given=given: as_autograd("ctc")(y, x, reduction="none", **given)), f)
+        np.testing.assert_allclose(value, expected, rtol=TOLERANCE)
+        np.testing.assert_allclose(
+            pull(jnp.asarray([1.0, -2.0, 0.0], REAL))[0], slope * np.array([[[1]], [[-2]], [[0]]])
+        )
 
 
 def test_without_jit(rng):

@@ -57,6 +57,10 @@ def data(loss, rng, n=7, k=3):
         return np.arange(n) % k, tuple(rng.normal(size=(len(loss.inputs), n, 3)))
     if isinstance(loss, ComparedRows):
         return rng.choice([loss.other_label or 0, 1], n), tuple(rng.normal(size=(len(loss.inputs), n, 3)))
+    if isinstance(loss, fl.CTC):
+        return rng.integers(1, k, (n, 2)), (rng.normal(size=(n, 5, k)),)
+    if isinstance(loss, fl.SoftDTW):
+        return rng.normal(size=(n, 4, 2)), (rng.normal(size=(n, 5, 2)),)
     if isinstance(loss, InputsLoss):
         assert loss.info.name == "linear_cross_entropy"
         return rng.integers(0, k, n), (rng.normal(size=(n, 2)), rng.normal(size=(k, 2)), rng.normal(size=k))
@@ -319,3 +323,18 @@ def test_parameter_sets_of_row_losses(rng):
 def test_names():
     assert set(for_torch.__all__) == {"AutogradLoss", "as_autograd"}
     assert len(every_loss()) > len(pointwise_names())
+
+
+def test_lengths_of_sequences(rng):
+    """Lists, arrays and tensors; one product for each sequence."""
+    y, f = rng.integers(1, 4, (3, 2)), rng.normal(size=(3, 6, 4))
+    lengths = {"label_lengths": [2, 1, 0], "logit_lengths": np.array([6, 3, 4])}
+    expected, slope = fl.CTC().value_and_gradient(y, f, reduction="none", **lengths)
+    for form in (list, np.asarray, torch.tensor):
+        z = parameter(f)
+        value = as_autograd("ctc")(y, z, reduction="none", **{k: form(x) for k, x in lengths.items()})
+        np.testing.assert_array_equal(value.detach(), expected)
+        value.backward(torch.tensor([1.0, -2.0, 0.0], dtype=torch.float64))
+        np.testing.assert_allclose(z.grad, slope * np.array([1, -2, 0])[:, None, None], rtol=1e-15)
+    ragged = as_autograd("ctc")([[1, 2], [3]], parameter(f[:2]))
+    assert ragged.item() == fl.CTC()([[1, 2], [3]], f[:2])

@@ -579,6 +579,25 @@ def test_asv_benchmarks_of_regions_run(asv: Any, monkeypatch: pytest.MonkeyPatch
             np.testing.assert_allclose(theirs.call()[1], gradient, rtol=1e-3, atol=1e-6)
 
 
+def test_asv_benchmarks_of_sequences_run(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = asv("sequence")
+    monkeypatch.setattr(suite, "SHAPES", {"2x9x6": (2, 9, 6)})
+    monkeypatch.setattr(suite, "LABELS", {6: 3})
+    classes = [suite.Sequences, suite.SequenceReference, suite.SequencePyTorch]
+    for each in classes:
+        shorten(monkeypatch, each, "shape", list(suite.SHAPES))
+    timed = {"time_sequences", "time_reference"} | ({"time_pytorch"} if find_spec("torch") else set())
+    assert run_all(classes)[0] == timed
+    assert {"ctc", "soft_dtw"} == set(suite.SEQUENCES)
+    if find_spec("torch"):
+        theirs = suite.SequencePyTorch()
+        theirs.setup("2x9x6", "1")
+        loss, y, f = suite.arguments("ctc", "2x9x6", "float32")
+        value, gradient = loss.value_and_gradient(y, f)
+        np.testing.assert_allclose(theirs.call()[0], value, rtol=1e-5)
+        np.testing.assert_allclose(theirs.call()[1], gradient, rtol=1e-3, atol=1e-6)
+
+
 def test_asv_notices_a_loss_without_benchmark(asv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Other(fl.Loss):
         def _evaluate(self, *arguments: Any) -> Any:

@@ -55,6 +55,8 @@ def data() -> dict[str, np.ndarray]:
         "A": A,
         "B": B,
         "C": C,
+        "L": rng.standard_normal((4, 9, 6)),
+        "l": rng.integers(1, 6, (4, 3)),
     }
 
 

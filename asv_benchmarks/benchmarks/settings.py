@@ -11,6 +11,7 @@ from fastloss._groups import GroupLoss
 from fastloss._regions import RegionLoss
 from fastloss._rows import RowLoss
 from fastloss.losses.embeddings import ComparedRows
+from fastloss.losses.sequence import SequenceLoss
 
 QUICK = os.environ.get("FASTLOSS_ASV_QUICK") == "1"
 
@@ -24,7 +25,16 @@ METHODS = list(OUTPUTS)
 ROWS = names_of(RowLoss)
 ROW_SHAPES = {f"{n}x{k}": (n, k) for n, k in ([(8192, 10), (512, 1000), (32, 32768)] if QUICK else SHAPES)}
 # in files of their own
-ELSEWHERE = (LinearCrossEntropy, GroupLoss, ComparedRows, MarginRanking, BatchTriplet, SimilarityLoss, RegionLoss)
+ELSEWHERE = (
+    LinearCrossEntropy,
+    GroupLoss,
+    ComparedRows,
+    MarginRanking,
+    BatchTriplet,
+    SimilarityLoss,
+    RegionLoss,
+    SequenceLoss,
+)
 REFERENCE_SHAPES = [name for name, (n, k) in ROW_SHAPES.items() if n * k <= MOST_FOR_REFERENCE]
 
 

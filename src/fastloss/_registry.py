@@ -31,7 +31,7 @@ class LossInfo:
         Further names that `fastloss.get` knows.
     family : str
         ``"regression"``, ``"counts"``, ``"distributions"``, ``"binary"``, ``"multiclass"``, ``"ranking"``,
-        ``"embeddings"`` or ``"segmentation"``.
+        ``"embeddings"``, ``"segmentation"`` or ``"sequence"``.
     formula : str
         The value of one sample, with y = y_true, f = y_pred, r = f - y.
     convex : bool
@@ -150,10 +150,11 @@ def get(identifier: Any, **parameters: Any) -> Loss:
     >>> fl.get({"name": "quantile", "quantile": 0.9})
     Quantile(quantile=0.9)
     """
+    is_config = isinstance(identifier, dict)
     if isinstance(identifier, dict):
         if parameters:
             raise TypeError("parameters belong into the configuration, not beside it")
-        parameters = {k: _decoded(v) for k, v in identifier.items() if k != "name"}
+        parameters = {k: v for k, v in identifier.items() if k != "name"}
         if "name" not in identifier:
             raise ValueError(f"configuration must have the key 'name', got {sorted(identifier)}")
         identifier = identifier["name"]
@@ -169,7 +170,10 @@ def get(identifier: Any, **parameters: Any) -> Loss:
         close = difflib.get_close_matches(identifier.lower(), _NAMES, n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else "; see fastloss.list_losses()"
         raise ValueError(f"unknown loss {identifier!r}{hint}")
-    return _CLASSES[name](**_PRESETS.get(spelling, {}) | parameters)
+    cls = _CLASSES[name]
+    if is_config:  # "inf" is a number but where the parameter is a word
+        parameters = {k: v if isinstance(getattr(cls, k, None), str) else _decoded(v) for k, v in parameters.items()}
+    return cls(**_PRESETS.get(spelling, {}) | parameters)
 
 
 def list_losses(**criteria: Any) -> list[str]:

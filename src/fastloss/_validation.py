@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator, Mapping, Set
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -703,6 +703,156 @@ def region_error(loss: RegionLoss, y: Array, f: Array) -> ValueError | None:
             if not ok.all():
                 return outside("y_pred", str(UNIT), loss._by_caller(f), loss._by_caller(ok))
     return None
+
+
+# ---- sequences -------------------------------------------------------------------------------------------------------
+
+
+def lengths_of(name: str, lengths: Any, n: int, least: int, most: int) -> Array:
+    """How many entries of each of n sequences count; all of them by default."""
+    if lengths is None:
+        if n and most < least:
+            raise ValueError(f"{name} must be >= {least}, got sequences of {most}")
+        return np.full(n, most, np.intp)
+    given = as_array(name, lengths)
+    if given.shape != (n,):
+        raise ValueError(f"{name} must have the shape ({n},), a length for each sequence, got {given.shape}")
+    if given.dtype.kind not in "iu" and given.size:
+        raise TypeError(f"{name} must hold integers, got dtype {given.dtype}")
+    if not (ok := (given >= least) & (given <= most)).all():
+        raise outside(name, f"in [{least}, {most}]", given, ok)
+    return np.array(given, np.intp)
+
+
+def label_sequences(y_true: Any, lengths: Any, n: int) -> tuple[Array, Array]:
+    """The labels of n sequences, one after the other, and how many each has; padding is not looked at."""
+    if isinstance(y_true, (list, tuple)) and len({np.shape(row) for row in y_true}) != 1:
+        if lengths is not None:
+            raise ValueError("label_lengths must be None where y_true is a list of sequences, which have their lengths")
+        rows = [as_array(f"y_true[{k}]", row) for k, row in enumerate(y_true)]
+        for k, row in enumerate(rows):
+            if row.ndim != 1:
+                raise ValueError(f"y_true[{k}] must be one-dimensional, got the shape {row.shape}")
+        if len(rows) != n:
+            raise ValueError(f"y_true must have {n} sequences to match y_pred, got {len(rows)}")
+        flat = np.concatenate([row if row.size else np.zeros(0, np.intp) for row in rows] or [np.zeros(0, np.intp)])
+        return flat, np.array([len(row) for row in rows], np.intp)
+    y = as_array("y_true", y_true)
+    if y.ndim != 2 or len(y) != n:
+        raise ValueError(
+            f"y_true must have the shape (N, S) with N = {n} to match y_pred, or be a list of sequences, got {y.shape}"
+        )
+    counts = lengths_of("label_lengths", lengths, n, 0, y.shape[1])
+    return (y.ravel() if lengths is None else y[np.arange(y.shape[1]) < counts[:, None]]), counts
+
+
+def class_of_blank(blank: int, n_classes: int) -> int:
+    """The index of the blank, which may be counted from the end."""
+    if not -n_classes <= blank < n_classes:
+        raise ValueError(f"blank must be in [-{n_classes}, {n_classes}) for {n_classes} classes, got {blank}")
+    return blank % n_classes
+
+
+def frames_of_classes(y_pred: Any, lengths: Any) -> tuple[Array, Array]:
+    """Predictions of shape (N, T, C), and how many frames of each sequence count."""
+    f = as_array("y_pred", y_pred)
+    if f.ndim != 3 or not 1 <= f.shape[2] <= MOST_CLASSES:
+        raise ValueError(f"y_pred must have the shape (N, T, C) with C from 1 to {MOST_CLASSES}, got {f.shape}")
+    return f, lengths_of("logit_lengths", lengths, len(f), 0, f.shape[1])
+
+
+class Transcripts(NamedTuple):
+    """Frames of predictions, and the labels that they are to be aligned with."""
+
+    f: Array
+    frames: Array
+    """How many of each sequence count."""
+    labels: Array
+    """Those of all sequences, one after the other."""
+    first: Array
+    """Where those of a sequence begin, and where the last ones end."""
+    needed: Array
+    """How many frames each needs: one for each label, and one between equal neighbours."""
+    blank: int
+
+    @property
+    def counts(self) -> Array:
+        """How many labels each has."""
+        return np.diff(self.first)
+
+
+def transcripts(y_true: Any, y_pred: Any, label_lengths: Any, logit_lengths: Any, blank: int) -> Transcripts:
+    """Labels and frames of CTC, or raise."""
+    f, frames = frames_of_classes(y_pred, logit_lengths)
+    labels, counts = label_sequences(y_true, label_lengths, len(f))
+    blank = class_of_blank(blank, f.shape[2])
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    ok = CLASSES.contains(labels, f.shape[2]) & (labels != blank)
+    if not ok.all():
+        at = int(np.argmin(ok))
+        k = int(np.searchsorted(first, at, side="right")) - 1
+        raise ValueError(
+            f"y_true must hold integers in [0, {f.shape[2]}) but for the blank {blank}, got {labels[at]!s} at index "
+            f"({k}, {at - int(first[k])})"
+        )
+    labels = np.array(labels, np.intp)
+    again = np.zeros(len(labels) + 1, np.intp)
+    np.cumsum(np.concatenate([[False], labels[1:] == labels[:-1]])[: len(labels)], out=again[1:])
+    starts = np.minimum(first[:-1] + 1, first[1:])  # the first label of a sequence follows none
+    return Transcripts(f, frames, labels, first, counts + again[first[1:]] - again[starts], blank)
+
+
+def infeasible(index: int, given: Transcripts) -> ValueError:
+    """The error for a sequence that has no path."""
+    frames, needed = int(given.frames[index]), int(given.needed[index])
+    if frames < needed:
+        wanted = f"sequence {index} needs {needed} frames for its labels, got {frames}"
+        return ValueError(f"logit_lengths must leave room for a path: {wanted}")
+    return ValueError(f"y_pred must give each sequence a path of positive probability: sequence {index} has none")
+
+
+class Samples(NamedTuple):
+    """Weights of sequences, and the arrays of `out`."""
+
+    weight: Array
+    total: float
+    """What the mean is divided by."""
+    value: Array | None
+    gradient: Array | None
+
+
+def prepare_samples(want: int, f: Array, sample_weight: Any, reduction: Any, out: Any, n_threads: Any) -> Samples:
+    """Weights and `out` of a loss that has one value for each f[i] and a gradient in f, or raise."""
+    check_options(reduction, n_threads)
+    w, out = check_outer(want, f.shape[:1], f.shape, sample_weight, reduction, out)
+    weight = np.ones(len(f)) if w is None else np.array(np.broadcast_to(w, f.shape[:1]), np.float64)
+    if w is not None and not (ok := Interval(0.0).contains(w.astype(np.float64))).all():
+        raise outside("sample_weight", ">= 0 and finite", w, ok)
+    outs = [None, None] if out is None else list(out) if isinstance(out, tuple) else [out]
+    value = outs.pop(0) if want & VALUE and reduction == "none" else None
+    return Samples(weight, float(weight.sum()), value, outs[0] if want & GRADIENT else None)
+
+
+def prepare_series(
+    want: int,
+    inputs: tuple[Any, ...],
+    sample_weight: Any,
+    reduction: Any,
+    out: Any,
+    n_threads: Any,
+    true_lengths: Any,
+    pred_lengths: Any,
+) -> tuple[Array, Array, Array, Array, Samples]:
+    """Two batches of series, their lengths, weights and `out`, or raise."""
+    y, f = map(as_array, ("y_true", "y_pred"), inputs)
+    if f.ndim != 3 or f.shape[2] < 1:
+        raise ValueError(f"y_pred must have the shape (N, T2, D) with D >= 1, got {f.shape}")
+    if y.ndim != 3 or len(y) != len(f) or y.shape[2] != f.shape[2]:
+        expected = f"({len(f)}, T1, {f.shape[2]})"
+        raise ValueError(f"y_true must have the shape {expected} to match y_pred {f.shape}, got {y.shape}")
+    samples = prepare_samples(want, f, sample_weight, reduction, out, n_threads)
+    true = lengths_of("true_lengths", true_lengths, len(f), 1, y.shape[1])
+    return y, f, true, lengths_of("pred_lengths", pred_lengths, len(f), 1, f.shape[1]), samples
 
 
 # ---- values outside their domains -----------------------------------------------------------------------------------

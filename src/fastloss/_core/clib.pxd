@@ -210,6 +210,44 @@ cdef extern from "losses/segmentation.h" nogil:
     region_terms tversky(const double *sums, double alpha, double beta, double smooth)
     region_terms squared_dice(const double *sums, double smooth)
     region_terms focal(region_terms, double gamma)
+cdef extern from "ctc_job.h" nogil:
+    ctypedef struct ctc_job:
+        int logits
+        Py_ssize_t classes, blank, most_frames, most_labels
+        operand f, gradient
+        const Py_ssize_t *label
+        const Py_ssize_t *first
+        const Py_ssize_t *frames
+        const double *factor
+    ctypedef enum ctc_state:
+        CTC_FINITE, CTC_INFEASIBLE, CTC_UNDEFINED
+    ctypedef struct ctc_space:
+        double loss
+        ctc_state state
+        int in_logs
+    ctypedef struct ctc_lattice_functions:
+        Py_ssize_t (*room)(Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*open)(const ctc_job *, Py_ssize_t, char *, int *, ctc_space *) noexcept nogil
+        void (*sum_paths)(ctc_space *, int) noexcept nogil
+    ctypedef struct ctc_row_functions:
+        Py_ssize_t (*scratch)(const ctc_job *) noexcept nogil
+        void (*read)(const ctc_job *, Py_ssize_t, const ctc_space *, Py_ssize_t, Py_ssize_t, char *) noexcept nogil
+        void (*write)(const ctc_job *, Py_ssize_t, const ctc_space *, Py_ssize_t, Py_ssize_t, char *) noexcept nogil
+        void (*clear)(const ctc_job *, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
+
+cdef extern from "soft_dtw_job.h" nogil:
+    ctypedef struct soft_dtw_job:
+        int divergence
+        double gamma
+        Py_ssize_t features, most_pred
+        operand y, f, gradient
+        const Py_ssize_t *y_frames
+        const Py_ssize_t *f_frames
+        const double *factor
+        double *value
+    ctypedef struct soft_dtw_functions:
+        Py_ssize_t (*scratch)(const soft_dtw_job *, Py_ssize_t) noexcept nogil
+        void (*run)(const soft_dtw_job *, Py_ssize_t, char *) noexcept nogil
 
 cdef extern from "dispatch.h" nogil:
     ctypedef struct vmath_row:
@@ -228,6 +266,9 @@ cdef extern from "dispatch.h" nogil:
         const batch_functions *batch[2]
         const similarity_functions *similarity[2]
         const region_functions *regions[2]
+        const ctc_row_functions *ctc_rows[2]
+        const ctc_lattice_functions *ctc_lattice
+        const soft_dtw_functions *soft_dtw
         const vmath_row *vmath[2]
         double (*probe[2])(Py_ssize_t n, const void *y, const void *f, void *g, void *h, int stream) noexcept nogil
     ctypedef struct loss_row:

@@ -163,14 +163,16 @@ cdef class Regions:
                 with nogil:
                     if self.threads > 1:
                         for b in prange(count, num_threads=self.threads, schedule="static"):
-                            status |= run(j, (first + b) // blocks, (first + b) % blocks, scratch + threadid() * size, parts + b * width)
+                            status |= run(j, (first + b) // blocks, (first + b) % blocks, scratch + threadid() * size,
+                                          parts + b * width)
                     else:
                         for b in range(count):
                             status |= run(j, (first + b) // blocks, (first + b) % blocks, scratch, parts + b * width)
                     for b in range(count):
                         for k in range(width):
                             into[(first + b) // blocks * width + k] = compensated(
-                                into[(first + b) // blocks * width + k], parts[b * width + k], &rest[(first + b) // blocks * width + k])
+                                into[(first + b) // blocks * width + k], parts[b * width + k],
+                                &rest[(first + b) // blocks * width + k])
                 first += count
                 PyErr_CheckSignals()
             for k in range(j.samples * width):

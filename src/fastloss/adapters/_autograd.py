@@ -3,10 +3,10 @@
 Design. Arguments are bound by the names of the loss's own call, so that losses of one and of several inputs are alike:
 what comes before `sample_weight` is data, and all of it but labels (`y_true`, `labels`) is differentiable.
 
-With ``reduction="none"`` a cotangent arrives for each value. A row of predictions has one value, which scales its
-gradient. Where rows share inputs, such as the weights of `LinearCrossEntropy`, or a value belongs to a group of rows,
-the sum of cotangents times gradients is wanted: the gradient with the cotangents as weights, and as weights are never
-negative, the difference between those for the positive and the negative ones.
+With ``reduction="none"`` a cotangent arrives for each value. A row or sequence of predictions has one value, which
+scales its gradient. Where rows share inputs, such as the weights of `LinearCrossEntropy`, or a value belongs to a group
+of rows, the sum of cotangents times gradients is wanted: the gradient with the cotangents as weights, and as weights
+are never negative, the difference between those for the positive and the negative ones.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .._base import Array, Loss
 from .._groups import GroupLoss
 from .._inputs import InputsLoss
 from .._regions import RegionLoss
+from ..losses.sequence import SequenceLoss
 
 LABELS = ("y_true", "labels")
 REDUCTIONS = ("mean", "sum", "none")
@@ -59,7 +60,8 @@ class Call:
     @property
     def keeps_gradient(self) -> bool:
         """Whether gradients can be computed with the value, before the cotangents are known."""
-        return self.reduction != "none" or not isinstance(self.loss, InputsLoss | GroupLoss | RegionLoss)
+        by_value = isinstance(self.loss, SequenceLoss) or not isinstance(self.loss, InputsLoss | GroupLoss | RegionLoss)
+        return self.reduction != "none" or by_value
 
     def value(self) -> Any:
         """The value: a float, or an array with ``reduction="none"``."""

@@ -15,6 +15,7 @@ from .._optional import require
 from .._regions import RegionLoss
 from .._registry import get
 from .._validation import group_bounds
+from ..losses.sequence import SequenceLoss
 from ._autograd import Call, scaled
 
 __all__ = ["AutogradLoss", "as_autograd"]
@@ -124,8 +125,9 @@ def _array(jax: Any, x: Any, real: bool = False) -> Any:
 
 
 def _static(option: Any) -> Any:
-    """An option that the compiled function is made for: groups of rows as a tuple."""
-    return tuple(np.asarray(option).tolist()) if isinstance(option, (list, np.ndarray)) else option
+    """An option that the compiled function is made for: groups of rows and lengths as a tuple."""
+    listed = isinstance(option, list) or getattr(option, "ndim", 0) > 0
+    return tuple(np.asarray(option).tolist()) if listed else option
 
 
 @cache
@@ -149,7 +151,9 @@ def _function(
 
     def value_shape(inputs: Any) -> Any:
         rows = inputs[0].shape if loss.n_predictions == 1 else inputs[0].shape[:-1]
-        if isinstance(loss, GroupLoss):
+        if isinstance(loss, SequenceLoss):
+            rows = inputs[0].shape[:1]
+        elif isinstance(loss, GroupLoss):
             known = dict(options)
             rows = (len(group_bounds(known.get("group"), known.get("qid"), *rows)) - 1,)
         if isinstance(loss, RegionLoss):

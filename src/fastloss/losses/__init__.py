@@ -13,6 +13,7 @@ from . import (
     ranking,
     regression,
     segmentation,
+    sequence,
     similarity,
 )
 from .batch_triplet import *  # noqa: F403
@@ -27,6 +28,7 @@ from .multiclass import *  # noqa: F403
 from .ranking import *  # noqa: F403
 from .regression import *  # noqa: F403
 from .segmentation import *  # noqa: F403
+from .sequence import *  # noqa: F403
 from .similarity import *  # noqa: F403
 
 __all__ = [
@@ -43,4 +45,5 @@ __all__ = [
     *similarity.__all__,
     *segmentation.__all__,
     *lovasz.__all__,
+    *sequence.__all__,
 ]
