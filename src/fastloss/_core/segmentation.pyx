@@ -59,7 +59,7 @@ def terms(str formula, double[:, :, ::1] sums, double alpha, double beta, double
 
 @cython.final
 cdef class Regions:
-    """The arrays of a call: `f` of shape (N, C, *pixels), `y` the same or without classes, and what the gradient goes to, or None."""
+    """The arrays of a call: `f` of shape (N, C, *pixels), `y` the same or without classes, where the gradient goes to or None."""
     cdef region_job job
     cdef int type_, threads
     cdef object arrays, target, gradient
@@ -92,7 +92,8 @@ cdef class Regions:
 
     cdef int place(self, int k, cnp.ndarray array, bint by_class) except -1:
         cdef region_job *j = &self.job
-        if not describe(&j.operands[k], array[0, 0] if by_class else array[0], self.type_, cnp.PyArray_NDIM(array) - 1 - by_class, 0):
+        one = array[0, 0] if by_class else array[0]
+        if not describe(&j.operands[k], one, self.type_, cnp.PyArray_NDIM(array) - 1 - by_class, 0):
             raise TypeError(f"no kernel reads {array.dtype}")
         j.native[k] = j.operands[k].contiguous
         j.sample_stride[k] = cnp.PyArray_STRIDE(array, 0)
@@ -126,7 +127,8 @@ cdef class Regions:
         for k in range(REGION_OPERANDS):
             if n == 0:
                 j.operands[k].strides[0] = 4 if self.type_ == FLOAT32 else 8
-            j.operands[k].contiguous = j.native[k] and j.ndim == 1 and j.operands[k].strides[0] == (4 if self.type_ == FLOAT32 else 8)
+            j.operands[k].contiguous = (j.native[k] and j.ndim == 1
+                                        and j.operands[k].strides[0] == (4 if self.type_ == FLOAT32 else 8))
 
     cdef void set_sizes(self) noexcept:
         cdef region_job *j = &self.job
