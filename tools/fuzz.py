@@ -90,7 +90,25 @@ def makers() -> list[tuple[Any, Callable[[Any, np.random.Generator], Arguments]]
     return found
 
 
-FAMILIES: dict[str, Callable[[Any, np.random.Generator], Arguments]] = {}
+def regions(loss: Any, rng: np.random.Generator) -> Arguments:
+    n, k = (int(x) for x in rng.integers(1, 6, 2))
+    shape = tuple(int(x) for x in rng.integers(1, 8, rng.integers(1, 4)))
+    f = np.exp(rng.standard_normal((n, k, *shape)))
+    y = rng.integers(0, k, (n, *shape)) if rng.random() < 0.6 else np.eye(k)[rng.integers(0, k, (n, *shape))]
+    return [np.moveaxis(y, -1, 1) if y.ndim == f.ndim else y, f / f.sum(axis=1, keepdims=True)], {}
+
+
+def sequences(loss: Any, rng: np.random.Generator) -> Arguments:
+    n, frames, d, s = (int(x) for x in rng.integers(1, 7, 4))
+    f = rng.standard_normal((n, frames, d))
+    if loss.info.name == "soft_dtw":
+        options = {"true_lengths": rng.integers(1, s + 1, n), "pred_lengths": rng.integers(1, frames + 1, n)}
+        return [rng.standard_normal((n, s, d)), f], options if rng.random() < 0.5 else {}
+    options = {"label_lengths": rng.integers(0, s + 1, n), "logit_lengths": rng.integers(0, frames + 1, n)}
+    return [rng.integers(1, max(d, 2), (n, s)), f], options if rng.random() < 0.5 else {}
+
+
+FAMILIES: dict[str, Callable[[Any, np.random.Generator], Arguments]] = {"segmentation": regions, "sequence": sequences}
 
 
 # ---- what spoils them -----------------------------------------------------------------------------------------------

@@ -102,7 +102,9 @@ cdef class Kernel:
         cdef total sums
         cdef int type_, threads = 1, aliased
         cdef bint mean = reduction == "mean", per_sample = reduction == "none", sums_only = reduction == "sums"
-        if not (mean or per_sample or sums_only or reduction == "sum") or not match(y_true, y_pred, sample_weight, self.predictions):
+        if not (mean or per_sample or sums_only or reduction == "sum"):
+            return UNREADY
+        if not match(y_true, y_pred, sample_weight, self.predictions):
             return UNREADY
         cdef cnp.ndarray y = y_true, f = y_pred, w = sample_weight
         type_ = FLOAT32 if cnp.PyArray_TYPE(f) in (cnp.NPY_FLOAT, cnp.NPY_FLOAT16) else FLOAT64

@@ -1,10 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, freethreading_compatible=True
 """The parallel drivers of losses of regions, such as the masks of classes in images.
 
-Design. Blocks of pixels of a sample, with all classes, run side by side. A first pass leaves sums for each class and sample, folded
-in the order of the blocks, so the number of threads changes no bit. What follows from the sums is a matter of a few numbers; a second
-pass writes the gradient. For the Lovasz loss the first pass only counts; then errors are stored, sorted region by region, and
-replaced by their derivatives, some samples at a time.
+Design. Blocks of pixels of a sample, with all classes, run side by side. A first pass leaves sums for each class and
+sample, folded in the order of the blocks, so the number of threads changes no bit. What follows from the sums is a matter
+of a few numbers; a second pass writes the gradient. For the Lovasz loss the first pass only counts; then errors are
+stored, sorted region by region, and replaced by their derivatives, some samples at a time.
 """
 
 cimport cython
