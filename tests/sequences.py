@@ -6,6 +6,7 @@ import json
 from functools import cache
 from typing import Any
 
+import layouts
 import numpy as np
 from rows import array
 from support import VECTORS
@@ -46,31 +47,7 @@ def compare(case: dict[str, Any], reference: bool, dtype: type) -> None:
         np.testing.assert_allclose(computed, float.fromhex(expected[reduction]), rtol=0, atol=summed / divisor)
 
 
-def unaligned(a: np.ndarray) -> np.ndarray:
-    raw = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-def read_only(a: np.ndarray) -> np.ndarray:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-FORMS = {
-    "F order": np.asfortranarray,
-    "reversed": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
-    "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "apart": lambda a: np.repeat(a, 3, axis=0)[::3],
-    "frames first": lambda a: np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0),
-    "of a wider array": lambda a: np.concatenate([a, a], axis=-1)[..., : a.shape[-1]],
-    "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
-    "unaligned": unaligned,
-    "read-only": read_only,
-    "longdouble": lambda a: a.astype(np.longdouble),
-    "a list": lambda a: a.tolist(),
-}
+FORMS = layouts.FORMS | {"frames first": lambda a: np.moveaxis(np.moveaxis(a, 0, -1).copy(), -1, 0)}
 
 TARGETS = {
     "C": lambda shape, dtype: np.full(shape, 7, dtype),
@@ -79,7 +56,7 @@ TARGETS = {
     "reversed": lambda shape, dtype: np.full(shape, 7, dtype)[::-1],
     "apart": lambda shape, dtype: np.full((2 * shape[0], *shape[1:]), 7, dtype)[::2],
     "swapped": lambda shape, dtype: np.full(shape, 7, np.dtype(dtype).newbyteorder()),
-    "unaligned": lambda shape, dtype: unaligned(np.full(shape, 7, dtype)),
+    "unaligned": lambda shape, dtype: layouts.unaligned(np.full(shape, 7, dtype)),
 }
 
 

@@ -8,15 +8,14 @@ import itertools
 import json
 import math
 import pickle
-import signal
-import time
-import tracemalloc
 from functools import cache
 from typing import Any
 
+import layouts
 import mpmath
 import numpy as np
 import pytest
+from layouts import assert_interrupted, needs_timer, peak_of
 from rows import array
 from support import VECTORS, same
 from test_rows_vectors import TINY, allowed, check
@@ -641,36 +640,19 @@ def test_progress_and_interruption(mining, rng) -> None:
             methods.gradient(x, y, progress=interrupt)
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@needs_timer
 @pytest.mark.parametrize("mining", MINING)
 @pytest.mark.parametrize("d", [1, 200])
 def test_interruption_by_a_signal(mining, d) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
     n = 60_000 if d == 1 else 25_000
     x, y = np.random.default_rng(0).standard_normal((n, d), np.float32), np.arange(n) % 1000
-    before = signal.signal(signal.SIGALRM, interrupt)
-    start = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(KeyboardInterrupt):
-            fl.BatchTriplet(mining=mining).gradient(x, y, n_threads=1)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - start < 2
+    assert_interrupted(lambda: fl.BatchTriplet(mining=mining).gradient(x, y, n_threads=1), after=0.2, within=2)
 
 
 def peak(call: Any, *arguments: Any, **keywords: Any) -> int:
     """The most bytes in use during a call, above those before."""
     call(*(a[:64] for a in arguments))  # imports on first use
-    tracemalloc.start()
-    try:
-        call(*arguments, **keywords)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak_of(lambda: call(*arguments, **keywords))
 
 
 @pytest.mark.parametrize("mining", MINING)
@@ -697,29 +679,7 @@ def test_large_classes(rng) -> None:
 # ---- arrays ---------------------------------------------------------------------------------------------------------
 
 
-def unaligned(a: np.ndarray) -> np.ndarray:
-    raw = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-def read_only(a: np.ndarray) -> np.ndarray:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-FORMS = {
-    "F order": np.asfortranarray,
-    "reversed": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
-    "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "rows apart": lambda a: np.repeat(a, 3, axis=0)[::3],
-    "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
-    "unaligned": unaligned,
-    "read-only": read_only,
-    "longdouble": lambda a: a.astype(np.longdouble) if a.dtype.kind == "f" else a,
-    "a list": lambda a: a.tolist(),
-}
+FORMS = layouts.FORMS | {"longdouble": lambda a: a.astype(np.longdouble) if a.dtype.kind == "f" else a}
 
 
 @both
@@ -898,7 +858,7 @@ def test_bad_out(reference, rng) -> None:
         ("gradient", {"out": value}, ValueError, r"out for the gradient must have the shape \(30, 5\), got \(30,\)"),
         ("gradient", {"out": gradient.astype(int)}, TypeError, "out for the gradient must be float32 or float64"),
         ("gradient", {"out": (gradient, value)}, ValueError, r"out must hold 1 array\(s\) \(gradient\), got 2"),
-        ("gradient", {"out": read_only(gradient)}, ValueError, "out for the gradient must be writeable"),
+        ("gradient", {"out": layouts.read_only(gradient)}, ValueError, "out for the gradient must be writeable"),
         ("value", {"out": value}, ValueError, "out must be None: with reduction='mean' the value is a float"),
         ("value_and_gradient", {"out": gradient, "reduction": "none"}, ValueError, r"out must hold 2 array\(s\)"),
     ):

@@ -9,13 +9,12 @@ import json
 import math
 import pickle
 import re
-import signal
-import time
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from layouts import assert_interrupted, needs_timer
 from sequences import FORMS, TARGETS, assert_close, cases, compare, methods_of, types_of
 from support import same
 
@@ -769,23 +768,11 @@ def test_all_methods_give_the_same_bits(loss, rng) -> None:
         assert same(tuple(methods.evaluate(*given, w, **keywords, outputs="gradient")), (None, gradient, None))
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@needs_timer
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_interruption(n_threads) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
     f, y = np.broadcast_to(np.float32(0), (20_000, 300, 500)), np.broadcast_to(1, (20_000, 30))
-    before = signal.signal(signal.SIGALRM, interrupt)
-    start = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(KeyboardInterrupt):
-            fl.CTC()(y, f, n_threads=n_threads)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - start < 5
+    assert_interrupted(lambda: fl.CTC()(y, f, n_threads=n_threads), after=0.2, within=5)
 
 
 # ---- arguments ------------------------------------------------------------------------------------------------------

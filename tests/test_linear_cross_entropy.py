@@ -9,11 +9,11 @@ import json
 import math
 import pickle
 import re
-import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from layouts import FORMS, peak_of, read_only
 from rows import RowCase, array, row_file
 from support import same
 from test_rows_vectors import TINY, allowed, check, types_of
@@ -326,12 +326,7 @@ def test_progress_and_interruption(rng) -> None:
 def peak(call: Any, *arguments: Any, **keywords: Any) -> int:
     """The most bytes in use during a call, above those before."""
     call(*(a[:1] if a is arguments[0] or a is arguments[1] else a for a in arguments))  # imports on first use
-    tracemalloc.start()
-    try:
-        call(*arguments, **keywords)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak_of(lambda: call(*arguments, **keywords))
 
 
 def test_memory_of_a_vocabulary(rng) -> None:
@@ -379,32 +374,6 @@ def test_weights_are_never_copied_as_a_whole(change, rng) -> None:
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------------
-
-
-def unaligned(a: np.ndarray) -> np.ndarray:
-    raw = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-def read_only(a: np.ndarray) -> np.ndarray:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-FORMS = {
-    "F order": np.asfortranarray,
-    "reversed": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
-    "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "rows apart": lambda a: np.repeat(a, 3, axis=0)[::3],
-    "of a wider array": lambda a: np.concatenate([a, a], axis=-1)[..., : a.shape[-1]],
-    "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
-    "unaligned": unaligned,
-    "read-only": read_only,
-    "longdouble": lambda a: a.astype(np.longdouble),
-    "a list": lambda a: a.tolist(),
-}
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -9,14 +9,13 @@ import json
 import math
 import pickle
 import re
-import signal
-import time
 from functools import cache
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from layouts import FORMS, assert_interrupted, needs_timer
 from rows import array
 from support import VECTORS, same
 from test_rows_vectors import TINY, allowed, check
@@ -569,32 +568,6 @@ def test_weights_count_samples(loss, rng) -> None:
 # ---- arrays ---------------------------------------------------------------------------------------------------------
 
 
-def unaligned(a: np.ndarray) -> np.ndarray:
-    raw = np.empty(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-def read_only(a: np.ndarray) -> np.ndarray:
-    a = a.copy()
-    a.flags.writeable = False
-    return a
-
-
-FORMS = {
-    "F order": np.asfortranarray,
-    "reversed": lambda a: a[(slice(None, None, -1),) * a.ndim].copy()[(slice(None, None, -1),) * a.ndim],
-    "strided": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
-    "rows apart": lambda a: np.repeat(a, 3, axis=0)[::3],
-    "of a wider array": lambda a: np.concatenate([a, a], axis=-1)[..., : a.shape[-1]],
-    "swapped bytes": lambda a: a.astype(a.dtype.newbyteorder()),
-    "unaligned": unaligned,
-    "read-only": read_only,
-    "longdouble": lambda a: a.astype(np.longdouble),
-    "a list": lambda a: a.tolist(),
-}
-
-
 @every_loss
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_arrays(loss, form, rng) -> None:
@@ -792,22 +765,10 @@ def test_sums_are_taken_in_float64(rng) -> None:
     assert loss(*given) == total / 50_000
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@needs_timer
 def test_interruption(rng) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
     rows = (np.broadcast_to(x, (2**28, 8)) for x in rng.standard_normal((3, 8)))
-    before = signal.signal(signal.SIGALRM, interrupt)
-    start = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        with pytest.raises(KeyboardInterrupt):
-            fl.Triplet()(*rows, n_threads=1)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - start < 3
+    assert_interrupted(lambda: fl.Triplet()(*rows, n_threads=1), after=0.2, within=3)
 
 
 # ---- arguments ------------------------------------------------------------------------------------------------------

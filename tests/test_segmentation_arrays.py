@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+from layouts import read_only, unaligned
 from rows import one_hot
 from support import same
 
@@ -33,19 +34,6 @@ def strided(a):
     view = wide[tuple(slice(None, None, 2) for _ in a.shape)][..., ::-1]
     view[...] = a
     return view
-
-
-def unaligned(a):
-    raw = np.zeros(a.nbytes + 1, np.uint8)
-    view = raw[1:].view(a.dtype).reshape(a.shape)
-    view[...] = a
-    return view
-
-
-def read_only(a):
-    a = a.copy()
-    a.flags.writeable = False
-    return a
 
 
 LAYOUTS = {

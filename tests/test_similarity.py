@@ -9,17 +9,15 @@ import json
 import math
 import pickle
 import re
-import signal
 import subprocess
 import sys
-import time
-import tracemalloc
 from functools import cache
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+from layouts import assert_interrupted, needs_timer, peak_of
 from rows import array
 from support import VECTORS, same
 from test_pairs import FORMS, TARGETS, both, methods_of
@@ -347,22 +345,10 @@ def test_progress_and_interruption(loss, budget, rng) -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+@needs_timer
 def test_a_signal_interrupts(rng) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
     given = [x.astype(np.float32) for x in rng.standard_normal((2, 2**17, 8))]
-    before = signal.signal(signal.SIGALRM, interrupt)
-    start = time.monotonic()
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(KeyboardInterrupt):
-            fl.InfoNCE()(*given, n_threads=1)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - start < 4
+    assert_interrupted(lambda: fl.InfoNCE()(*given, n_threads=1), after=0.3, within=4)
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------
@@ -371,12 +357,7 @@ def test_a_signal_interrupts(rng) -> None:
 def peak(call: Any, *arguments: Any, **keywords: Any) -> int:
     """The most bytes in use during a call, above those before."""
     call(*(a[:2] for a in arguments))  # imports on first use
-    tracemalloc.start()
-    try:
-        call(*arguments, **keywords)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    return peak_of(lambda: call(*arguments, **keywords))
 
 
 @every_loss
