@@ -10,6 +10,7 @@
 #define FASTLOSS_BATCH_MINING_H
 
 #include "batch_distances.h"
+#include "long_sum.h"
 
 #include <string.h>
 
@@ -36,7 +37,7 @@ typedef struct {
     const real *d;
     workspace *w;
     ptrdiff_t positives, negatives, undefined; /* undefined: positives whose distance is NaN; they are not in `sorted` */
-    double high, low;                          /* of the value: sum and rounding errors */
+    long_sum value;
     double active;
     ptrdiff_t chosen[2];
 } anchor;
@@ -49,20 +50,12 @@ typedef struct {
     for (ptrdiff_t k = (a)->start; k < (a)->stop; k++) \
         if (k != (a)->i)
 
-/* Neumaier (1974); what is not finite has no rounding error. */
-INLINE void add_term(anchor *a, double x)
-{
-    const double sum = a->high, s = sum + x;
-    a->low += fabs(sum) >= fabs(x) ? (sum - s) + x : (x - s) + sum;
-    a->high = s;
-}
-
 /* A term that is not > 0, nor NaN, is not there. */
 INLINE void take_term(anchor *a, ptrdiff_t p, ptrdiff_t n, double term)
 {
     if (term <= 0) return;
     const real one = term == term ? R(1.) : REAL_NAN;
-    add_term(a, term);
+    add_long(&a->value, term);
     a->active += 1;
     a->w->slope[p] += one;
     a->w->slope[n] -= one;
@@ -178,7 +171,7 @@ static void count_terms(anchor *a, ptrdiff_t m, double origin, ptrdiff_t from, p
         active += (double)n;
         slope[k] = -(real)n;
     }
-    add_term(a, sum);
+    add_long(&a->value, sum);
     a->active += active;
 }
 
@@ -199,13 +192,13 @@ static void mine_all(anchor *a)
     for (ptrdiff_t r = 0; r < m; r++) {
         reached += w->ends[r];
         w->slope[w->sorted[r].row] = (real)reached;
-        add_term(a, (double)reached * ((double)w->sorted[r].key - origin));
+        add_long(&a->value, (double)reached * ((double)w->sorted[r].key - origin));
     }
     if (!a->j->mixed) return;
     ptrdiff_t undefined = 0;
     FOR_NEGATIVES(a, k) undefined += a->d[k] != a->d[k];
     if (a->undefined == 0 && undefined == 0) return;
-    a->high = (double)REAL_NAN;
+    a->value.high = (double)REAL_NAN;
     a->active += (double)a->undefined * (double)a->negatives + (double)m * (double)undefined;
     FOR_NEGATIVES(a, k) if (a->undefined || a->d[k] != a->d[k]) w->slope[k] = REAL_NAN;
     FOR_POSITIVES(a, k) if (undefined || a->d[k] != a->d[k]) w->slope[k] = REAL_NAN;

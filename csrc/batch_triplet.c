@@ -69,8 +69,7 @@ static void mine_row(const batch_job *j, ptrdiff_t i, real *d, workspace *w)
     else if (j->mining == MINE_ALL) mine_all(&a);
     else if (j->mining == MINE_HARD) mine_hard(&a);
     else mine_semihard(&a);
-    const double value = a.high + a.low;
-    j->value[i] = value == value ? value : a.high;
+    j->value[i] = total_long(a.value);
     j->active[i] = a.active;
     if (!(j->want & WANT_GRADIENT)) return;
     if (j->mining == MINE_HARD) note_chosen(&a);

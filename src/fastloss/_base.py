@@ -35,6 +35,22 @@ class Evaluation(NamedTuple):
     hessian: Any = None
 
 
+def placed(result: Any, target: Array | None) -> Any:
+    """A result, in an array that was given for it."""
+    if target is None:
+        return result
+    if target is not result:
+        target[...] = result
+    return target
+
+
+def in_outputs(results: list[Any], out: Any) -> Any:
+    """One result or a tuple of several, the arrays among them in those of `out`."""
+    given = iter(out if isinstance(out, tuple) else (out,))
+    results = [placed(x, next(given, None)) if isinstance(x, np.ndarray) else x for x in results]
+    return tuple(results) if len(results) > 1 else results[0]
+
+
 class Methods(ABC):
     """The calls of a loss, in terms of one: shared by the kernels' face and the NumPy reference."""
 

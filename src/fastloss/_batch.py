@@ -10,7 +10,6 @@ import numpy as np
 from . import _validation as check
 from ._base import Array
 from ._core import batch_triplet as core
-from ._validation import GRADIENT, VALUE
 
 TILE = 64 * 2**20  # bytes of a tile where none are given
 ROWS = 64  # of which the rows of a tile are a multiple
@@ -145,26 +144,3 @@ def tile_rows(rows: Array, budget: int | None) -> int:
 def mean_denominator(counts: Array) -> float:
     """What the mean divides by; infinite where nothing counts, so that the mean is 0."""
     return float(np.sum(counts)) or math.inf
-
-
-def total_of(value: Array) -> float:
-    """The correctly rounded sum of numbers >= 0; infinities and NaN pass."""
-    try:
-        return math.fsum(value)
-    except OverflowError:
-        return math.inf
-
-
-def placed(want: int, value: Any, gradient: Array | None, out: Any) -> Any:
-    """The wanted results, in the arrays of `out` where there are any."""
-    results = [value] if want & VALUE else []
-    if want & GRADIENT:
-        results.append(gradient)
-    targets = list(out) if isinstance(out, tuple) else [out]
-    if len(targets) < len(results):  # the value is a float
-        targets.insert(0, None)
-    for k, target in enumerate(targets):
-        if target is not None:
-            target[...] = results[k]
-            results[k] = target
-    return tuple(results) if len(results) > 1 else results[0]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _validation as check
-from ._base import Array, ArrayLike, Evaluation, Loss, Methods
+from ._base import Array, ArrayLike, Evaluation, Loss, Methods, in_outputs
 from ._core import groups
 from ._validation import GRADIENT, HESSIAN, VALUE
 
@@ -311,7 +311,7 @@ class GroupMethods(Methods):
             for term, lowest in ((gradient, np.nan), (curvature, floor)):
                 if term is not None:
                     results.append(_weighted(term, factors, keep, start, lowest))
-        return _delivered(results, out)
+        return in_outputs(results, out)
 
 
 def _weighed(value: Array, count: Array, w: Array | None) -> tuple[Array, Array, Array, float]:
@@ -348,16 +348,6 @@ def _places(want: int, out: Any, inputs: tuple[Array, ...]) -> Places:
         and array.dtype.isnative
         and not any(np.may_share_memory(array, x) for x in inputs)
     }
-
-
-def _delivered(results: list[Any], out: Any) -> Any:
-    given = iter(out if isinstance(out, tuple) else (out,))
-    for k, result in enumerate(results):
-        target = next(given, None) if isinstance(result, np.ndarray) else None
-        if target is not None and target is not result:
-            target[...] = result
-            results[k] = target
-    return tuple(results) if len(results) > 1 else results[0]
 
 
 class GroupLoss(GroupMethods, Loss):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
 
 from . import _validation as check
-from ._base import Array, Evaluation, Loss, Methods
+from ._base import Array, Evaluation, Loss, Methods, placed
 from ._validation import GRADIENT, VALUE
 
 
@@ -174,16 +175,16 @@ def workspace(out: Array | None, shape: tuple[int, ...], real: Any, inputs: tupl
     return out
 
 
+def rounded_sum(x: Any) -> float:
+    """The correctly rounded sum of numbers >= 0; infinities and NaN pass."""
+    try:
+        return math.fsum(x)
+    except OverflowError:
+        return math.inf
+
+
 def delivered(want: int, value: Any, gradients: tuple[Array, ...], outs: tuple[Any, tuple[Any, ...]]) -> Any:
     """The wanted results, their arrays in those of `out` where there are any."""
-
-    def placed(result: Any, target: Array | None) -> Any:
-        if target is None:
-            return result
-        if target is not result:
-            target[...] = result
-        return target
-
     slopes = tuple(map(placed, gradients, outs[1])) if want & GRADIENT else ()
     if not want & VALUE:
         return slopes

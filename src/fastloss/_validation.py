@@ -200,6 +200,23 @@ def check_options(reduction: Any, n_threads: Any) -> int | None:
     return None if n_threads is None else positive_integer("n_threads", n_threads)
 
 
+def check_long_call(memory_budget: Any, progress: Any) -> None:
+    """Raise unless these are what a long call takes."""
+    if memory_budget is not None:
+        positive_integer("memory_budget", memory_budget)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+
+
+def check_weights(w: Array, real: Any) -> Array:
+    """Weights in the type of a computation; raise for those that are no weights there."""
+    with np.errstate(over="ignore"):
+        converted = w.astype(real)
+    if not (ok := Interval(0.0).contains(converted)).all():
+        raise outside("sample_weight", ">= 0 and finite", w, ok)
+    return converted
+
+
 def check_outer(
     want: int, shape: tuple[int, ...], f_shape: tuple[int, ...], sample_weight: Any, reduction: str, out: Any
 ) -> tuple[Array | None, Any]:
@@ -379,10 +396,7 @@ def prepare_linear(
 ) -> tuple[Array, Array, Array, Array | None, Array | None, tuple[Array | None, tuple[Array | None, ...]]]:
     """Labels, features, weights, bias, sample weights and `out` of a linear layer under a loss of rows, or raise."""
     check_options(reduction, n_threads)
-    if memory_budget is not None:
-        positive_integer("memory_budget", memory_budget)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    check_long_call(memory_budget, progress)
     y, x, w = map(as_array, ("y_true", "features", "weights"), inputs)
     b = None if inputs[3] is None else as_array("bias", inputs[3])
     if x.ndim != 2:
@@ -400,9 +414,8 @@ def prepare_linear(
             f"{rows.class_vector} must have one entry for each of the {len(w)} rows of weights, got {len(entries)}"
         )
     u, _ = check_outer(want, y.shape, x.shape, sample_weight, reduction, None)
-    with np.errstate(over="ignore"):
-        if u is not None and not (ok := Interval(0.0).contains(u.astype(linear_type(x, w, b)))).all():
-            raise outside("sample_weight", ">= 0 and finite", u, ok)
+    if u is not None:
+        check_weights(u, linear_type(x, w, b))
     expected, ok = row_targets(rows, y, (*y.shape, len(w)), np.float64)
     if not ok.all():
         raise outside("y_true", expected, y, ok)
@@ -442,10 +455,7 @@ def prepare_pairs(
             raise ValueError(
                 f"sample_weight must be a scalar or have the shape {shape} to match {first}, got {w.shape}"
             )
-        with np.errstate(over="ignore"):
-            w = w.astype(linear_type(*arrays.values()))
-        if not (ok := Interval(0.0).contains(w)).all():
-            raise outside("sample_weight", ">= 0 and finite", as_array("sample_weight", sample_weight), ok)
+        w = check_weights(w, linear_type(*arrays.values()))
     if reduction == "mean" and math.prod(shape) == 0:
         raise ValueError(f"{first} must not be empty for reduction='mean': the mean over nothing is undefined")
     if reduction == "mean" and w is not None and not w.any():
@@ -470,10 +480,7 @@ def prepare_similarities(
 
     A second matrix may have more rows than the first, unless it is to be `square`.
     """
-    if memory_budget is not None:
-        positive_integer("memory_budget", memory_budget)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    check_long_call(memory_budget, progress)
     (first, given), *others = inputs.items()
     (x,), y, _, _ = prepare_pairs(want, {first: given}, labels, sample_weight, reduction, None, n_threads, rows=True)
     matrices = {first: x}
@@ -523,10 +530,7 @@ def prepare_batch(
 ) -> tuple[Array, Array, Array | None, Any]:
     """Embeddings, integer labels, weights of the type of computation, and `out`, for labelled rows, or raise."""
     check_options(reduction, n_threads)
-    if memory_budget is not None:
-        positive_integer("memory_budget", memory_budget)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress must be callable or None, got {progress!r} of type {type(progress).__name__}")
+    check_long_call(memory_budget, progress)
     x, y = map(as_array, ("embeddings", "labels"), inputs)
     if x.ndim != 2 or x.shape[1] < 1:
         raise ValueError(f"embeddings must have the shape (B, D) with D >= 1, got {x.shape}")
@@ -539,10 +543,7 @@ def prepare_batch(
         given = as_array("sample_weight", sample_weight)
         if given.shape not in ((), y.shape):
             raise ValueError(f"sample_weight must be a scalar or have the shape {y.shape} of labels, got {given.shape}")
-        with np.errstate(over="ignore"):
-            w = given.astype(linear_type(x))
-        if not (ok := Interval(0.0).contains(w)).all():
-            raise outside("sample_weight", ">= 0 and finite", given, ok)
+        w = check_weights(given, linear_type(x))
     if reduction == "mean" and not y.size:
         raise ValueError("embeddings must not be empty for reduction='mean': the mean over nothing is undefined")
     if reduction == "mean" and w is not None and not w.any():
@@ -581,9 +582,7 @@ def prepare_groups(
             raise ValueError(
                 f"sample_weight must be a scalar or have one entry for each of {shape[0]} groups, got {w.shape}"
             )
-        w = w.astype(np.float64)
-        if not (ok := Interval(0.0).contains(w)).all():
-            raise outside("sample_weight", ">= 0 and finite", w, ok)
+        w = check_weights(w.astype(np.float64), np.float64)
         if reduction == "mean" and w.size and not w.any():
             raise ValueError("sample_weight must not sum to zero for reduction='mean'")
     if out is not None:
@@ -647,10 +646,7 @@ def prepare_regions(
     value = outs[0] if outs and want & VALUE and reduction == "none" else None
     gradient = outs[-1] if outs and want & GRADIENT else None
     if w is not None:
-        w = w.astype(np.float64)
-        if not (ok := Interval(0.0).contains(w)).all():
-            raise outside("sample_weight", ">= 0 and finite", w, ok)
-        w = np.ascontiguousarray(np.broadcast_to(w, f.shape[:1]))
+        w = np.ascontiguousarray(np.broadcast_to(check_weights(w.astype(np.float64), np.float64), f.shape[:1]))
     return loss._by_class(y, f.ndim), loss._by_class(f, f.ndim), w, (value, gradient), n_threads
 
 
@@ -825,9 +821,7 @@ def prepare_samples(want: int, f: Array, sample_weight: Any, reduction: Any, out
     """Weights and `out` of a loss that has one value for each f[i] and a gradient in f, or raise."""
     check_options(reduction, n_threads)
     w, out = check_outer(want, f.shape[:1], f.shape, sample_weight, reduction, out)
-    weight = np.ones(len(f)) if w is None else np.array(np.broadcast_to(w, f.shape[:1]), np.float64)
-    if w is not None and not (ok := Interval(0.0).contains(w.astype(np.float64))).all():
-        raise outside("sample_weight", ">= 0 and finite", w, ok)
+    weight = np.ones(len(f)) if w is None else np.array(np.broadcast_to(check_weights(w, np.float64), f.shape[:1]))
     outs = [None, None] if out is None else list(out) if isinstance(out, tuple) else [out]
     value = outs.pop(0) if want & VALUE and reduction == "none" else None
     return Samples(weight, float(weight.sum()), value, outs[0] if want & GRADIENT else None)

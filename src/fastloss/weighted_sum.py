@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import _validation as check
-from ._base import KernelLoss, Loss, Methods, PointwiseLoss, pointwise_kernel
+from ._base import KernelLoss, Loss, Methods, PointwiseLoss, in_outputs, pointwise_kernel
 from ._core.pointwise import CURVATURES, Violation
 from ._domains import Domain, intersection
 from ._init_score import numeric_minimum
@@ -306,8 +306,6 @@ def _summed(
     min_hessian: float | None = None,
 ) -> Any:
     """Evaluate the parts one after another."""
-    from .reference._support import delivered
-
     policy = check.curvature(loss, hessian) if want & HESSIAN else 0
     floor = check.floor(min_hessian)
     bits = [bit for bit in (VALUE, GRADIENT, HESSIAN) if want & bit]
@@ -326,4 +324,4 @@ def _summed(
     if out is not None:
         f_shape = np.shape(y_pred)
         out = check.check_out(want, reduction, out, np.shape(totals[0]) if reduction == "none" else (), f_shape)
-    return delivered(totals, out)
+    return in_outputs(totals, out)

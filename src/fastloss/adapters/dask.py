@@ -100,10 +100,10 @@ class DaskLoss:
         dask.array.Array
             Without axes, float64; with ``reduction="none"`` the array of all values.
         """
+        y, f, w, lead = self._aligned(y_true, y_pred, sample_weight)
         if _reduction(reduction) == "none":
-            y, f, w, lead = self._aligned(y_true, y_pred, sample_weight)
             return self._blockwise(_values, y, f, w, lead, lead)
-        return self._result(y_true, y_pred, sample_weight, reduction)
+        return _value(self._sums(y, f, w), reduction)
 
     value = __call__
 
@@ -159,10 +159,12 @@ class DaskLoss:
         -------
         value, gradient : dask.array.Array
         """
-        return (
-            self(y_true, y_pred, sample_weight, reduction=reduction),
-            self.gradient(y_true, y_pred, sample_weight, reduction=reduction),
-        )
+        y, f, w, lead = self._aligned(y_true, y_pred, sample_weight)
+        if _reduction(reduction) == "none":
+            return self._blockwise(_values, y, f, w, lead, lead), self._slopes(("gradient",), y, f, w, lead)[0]
+        sums = self._sums(y, f, w)
+        (gradient,) = self._slopes(("gradient",), y, f, w, lead)
+        return _value(sums, reduction), gradient if reduction == "sum" else self._mean_of([gradient], sums)[0]
 
     def gradient_and_hessian(
         self,
@@ -189,15 +191,14 @@ class DaskLoss:
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
 
-    def _result(self, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str) -> Any:
+    def _sums(self, y: Any, f: Any, w: Any) -> Any:
+        """The accumulated loss of all blocks."""
         dask = _dask()
-        y, f, w, _ = self._aligned(y_true, y_pred, sample_weight)
         merged = dask.delayed(_merged)
         sums = _blocks(dask.delayed(_accumulated), self.loss, y, f, w)
         while len(sums) > 1:
             sums = [merged(sums[k : k + FAN_IN]) for k in range(0, len(sums), FAN_IN)]
-        value = dask.delayed(LossAccumulator.result)(sums[0], reduction)
-        return dask.array.from_delayed(value, (), float)
+        return sums[0]
 
     def _derivatives(
         self, names: tuple[str, ...], y_true: Any, y_pred: Any, sample_weight: Any, reduction: str, policy: str = ""
@@ -205,20 +206,23 @@ class DaskLoss:
         if "hessian" in names:
             check.curvature(self.loss, policy)
         y, f, w, lead = self._aligned(y_true, y_pred, sample_weight)
-        stacked = self._blockwise(_derived, y, f, w, lead, f.ndim, names=names, policy=policy)
-        results = tuple(stacked[k] for k in range(len(names)))
-        if _reduction(reduction) != "mean":
-            return results
-        total = self._weight(y, f, w)
-        index = tuple(range(f.ndim))
-        da = _dask().array
-        return tuple(da.blockwise(_divided, index, g, index, total, (), dtype=g.dtype) for g in results)
+        results = self._slopes(names, y, f, w, lead, policy)
+        return results if _reduction(reduction) != "mean" else self._mean_of(results, self._sums(y, f, w))
 
-    def _weight(self, y: Any, f: Any, w: Any) -> Any:
-        """What the mean divides by."""
+    def _slopes(self, names: tuple[str, ...], y: Any, f: Any, w: Any, lead: int, policy: str = "") -> tuple[Any, ...]:
+        """Derivatives of the sum."""
+        stacked = self._blockwise(_derived, y, f, w, lead, f.ndim, names=names, policy=policy)
+        return tuple(stacked[k] for k in range(len(names)))
+
+    @staticmethod
+    def _mean_of(slopes: Any, sums: Any) -> tuple[Any, ...]:
+        """Derivatives of the mean from those of the sum."""
         dask = _dask()
-        total = dask.delayed(_checked_total)(_blocks(dask.delayed(_weight), self.loss, y, f, w))
-        return dask.array.from_delayed(total, (), float)
+        total = dask.array.from_delayed(dask.delayed(_weight)(sums), (), float)
+        return tuple(
+            dask.array.blockwise(_divided, axes := tuple(range(g.ndim)), g, axes, total, (), dtype=g.dtype)
+            for g in slopes
+        )
 
     def _blockwise(self, function: Any, y: Any, f: Any, w: Any, lead: int, ndim: int, **options: Any) -> Any:
         da = _dask().array
@@ -417,8 +421,8 @@ def _merged(parts: list[LossAccumulator]) -> LossAccumulator:
     return total
 
 
-def _weight(loss: Any, y: Any, f: Any, w: Any) -> float:
-    return _accumulated(loss, y, f, w).weight
+def _weight(sums: LossAccumulator) -> float:
+    return _checked_total([sums.weight])
 
 
 def _checked_total(weights: list[float]) -> float:
@@ -461,6 +465,12 @@ def _call(objective: tuple[float, Any], name: str, arguments: list[Array]) -> tu
 
 
 # ---- helpers --------------------------------------------------------------------------------------------------------
+
+
+def _value(sums: Any, reduction: str) -> Any:
+    """The value of accumulated blocks, an array without axes."""
+    dask = _dask()
+    return dask.array.from_delayed(dask.delayed(LossAccumulator.result)(sums, reduction), (), float)
 
 
 def _blocks(function: Any, loss: Any, y: Any, f: Any, w: Any) -> list[Any]:

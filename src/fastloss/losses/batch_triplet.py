@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from .. import _validation as check
-from .._base import ArrayLike, Methods
-from .._batch import Batch, mean_denominator, placed, tile_rows, total_of
+from .._base import ArrayLike, Methods, in_outputs
+from .._batch import Batch, mean_denominator, tile_rows
 from .._core import batch_triplet as core
 from .._domains import REAL
-from .._inputs import Call, InputsLoss
+from .._inputs import Call, InputsLoss, rounded_sum
 from .._links import IDENTITY
 from .._parameters import choice, number, optional
 from .._registry import loss
+from .._validation import GRADIENT, VALUE
 
 __all__ = ["BatchTriplet"]
 
@@ -199,8 +200,8 @@ class BatchTriplet(InputsLoss):
             counts = active if self.counted == "active" else batch.terms(self.mining)
             total = mean_denominator(counts * batch.anchors) if call.reduction == "mean" else 1 / batch.heavy
             slopes = None if gradient is None else batch.gradient(gradient[:n, :d], 1 / total, self.distance)
-            result = (value / total).astype(batch.real) if call.reduction == "none" else total_of(value) / total
-        return placed(want, result, slopes, out)
+            result = (value / total).astype(batch.real) if call.reduction == "none" else rounded_sum(value) / total
+        return in_outputs([x for bit, x in ((VALUE, result), (GRADIENT, slopes)) if want & bit], out)
 
     @property
     def counted(self) -> str:

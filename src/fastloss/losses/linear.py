@@ -20,7 +20,7 @@ import numpy as np
 from .. import _validation as check
 from .._base import Array, ArrayLike, Methods
 from .._domains import CLASSES, REAL
-from .._inputs import Call, InputsLoss, delivered, workspace
+from .._inputs import Call, InputsLoss, delivered, rounded_sum, workspace
 from .._links import SOFTMAX
 from .._parameters import integer, number, numbers, optional
 from .._registry import loss
@@ -269,7 +269,7 @@ class LinearCrossEntropy(InputsLoss):
                 sums.append(value)
             if progress is not None:
                 progress(stop, n)
-        value = values if reduction == "none" else _total(sums) / (total if mean else 1.0)
+        value = values if reduction == "none" else rounded_sum(sums) / (total if mean else 1.0)
         return delivered(want, value, layer.gradients() if want & GRADIENT else (), outs)
 
     def _counted(
@@ -378,11 +378,3 @@ def _is_plain(a: Array, real: Any) -> bool:
     by_rows = along == size and across >= size * a.shape[1] and across % size == 0
     by_columns = across == size and along >= size * a.shape[0] and along % size == 0
     return a.dtype == real and a.flags.aligned and (by_rows or by_columns)
-
-
-def _total(sums: list[float]) -> float:
-    """The correctly rounded sum of numbers >= 0."""
-    try:
-        return math.fsum(sums)
-    except OverflowError:
-        return math.inf

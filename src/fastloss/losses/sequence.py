@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _validation as check
-from .._base import Array, ArrayLike, Methods
+from .._base import Array, ArrayLike, Methods, placed
 from .._core.sequence import INFEASIBLE, ctc, soft_dtw
 from .._domains import CLASSES, REAL
 from .._inputs import Call, InputsLoss
@@ -31,17 +31,11 @@ def delivered(want: int, call: Call, samples: Samples, value: Array, gradient: A
     if call.reduction != "none":
         weighted = float(weighted.sum()) / (samples.total if call.reduction == "mean" else 1.0)
     else:
-        weighted = _placed(weighted.astype(real), samples.value)
+        weighted = placed(weighted.astype(real), samples.value)
     if not want & GRADIENT:
         return weighted
-    gradient = _placed(gradient, samples.gradient)
+    gradient = placed(gradient, samples.gradient)
     return (weighted, gradient) if want & VALUE else gradient
-
-
-def _placed(result: Any, target: Array | None) -> Any:
-    if target is not None and target is not result:
-        target[...] = result
-    return result if target is None else target
 
 
 @loss(

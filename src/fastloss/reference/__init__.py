@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from .. import _validation as check
-from .._base import Array, ArrayLike, Methods, PointwiseLoss
+from .._base import Array, ArrayLike, Methods, PointwiseLoss, in_outputs
 from .._domains import Interval
 from .._validation import GRADIENT, HESSIAN, VALUE
 from ._methods import ReferenceOf, curvature, evaluated
 from ._rows import RowReference, row_terms
-from ._support import RowTerms, Terms, delivered, weighted
+from ._support import RowTerms, Terms, weighted
 
 __all__ = ["Reference", "RowReference", "RowTerms", "Terms", "row_terms", "terms"]
 
@@ -77,7 +77,7 @@ class Reference(ReferenceOf, Methods):
         if want & VALUE and reduction != "none":
             total_value = float(np.sum(results[0], dtype=np.float64))
             results[0] = total_value / total if reduction == "mean" else total_value
-        return delivered(results, out)
+        return in_outputs(results, out)
 
     def _check_domains(self, y: Array, f: Array, w: Array | None) -> None:
         check.check_labels("y_true", y, self.loss.info.y_domain)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _validation as check
-from .._base import Array, ArrayLike, Methods
+from .._base import Array, ArrayLike, Methods, in_outputs
 from .._validation import GRADIENT, HESSIAN, VALUE
 from ._methods import ReferenceOf, curvature, evaluated
-from ._support import RowTerms, delivered, weighted
+from ._support import RowTerms, weighted
 
 if TYPE_CHECKING:
     from .._rows import RowLoss
@@ -71,4 +71,4 @@ class RowReference(ReferenceOf, Methods):
             if want & HESSIAN:
                 term = curvature(loss, t, f, hessian).astype(real)
                 results.append(weighted(term, w[..., None], scale, floor))
-        return delivered(results, out)
+        return in_outputs(results, out)

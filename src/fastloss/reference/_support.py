@@ -194,18 +194,6 @@ def weighted(term: Array, w: Array | None, scale: float = 1.0, floor: float = ma
     return term
 
 
-def delivered(results: list[Any], out: Any) -> Any:
-    """The results, the arrays among them in `out` if that was given."""
-    if out is not None:
-        given = iter(out if isinstance(out, tuple) else (out,))
-        for k, result in enumerate(results):
-            target = next(given, None) if isinstance(result, np.ndarray) else None
-            if target is not None:
-                target[...] = result
-                results[k] = target
-    return tuple(results) if len(results) > 1 else results[0]
-
-
 # -- Rows: the last axis of `f` holds the predictions of one sample --
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import _validation as check
-from .._batch import mean_denominator, placed
+from .._base import in_outputs
+from .._batch import mean_denominator
 from .._inputs import Call
+from .._validation import GRADIENT, VALUE
 from ._methods import InputsReference
 from ._support import Array
 
@@ -124,4 +126,4 @@ class BatchTripletReference(InputsReference):
         if call.options["progress"] is not None:
             call.options["progress"](n, n)
         result = value.astype(real) if call.reduction == "none" else float(np.sum(value)) / total
-        return placed(want, result, gradient, out)
+        return in_outputs([x for bit, x in ((VALUE, result), (GRADIENT, gradient)) if want & bit], out)
