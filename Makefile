@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml CMakeLists.txt $(shell find csrc src -name '*.[ch]' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.py')
 
-.PHONY: demo test test-peers bench bench-compare dashboard lint docs linkcheck wheel wheel-test sanitize fuzz valgrind clean
+.PHONY: demo test test-peers bench bench-compare dashboard lint docs linkcheck wheel wheel-test sanitize fuzz clean
 
 # pip builds the package with its own isolated copy of the build tools; a stamp says what is up to date.
 $(VENV)/pip.stamp:
@@ -77,10 +77,6 @@ sanitize: $(VENV)/pip.stamp  ## the suite under AddressSanitizer and UBSan, then
 
 fuzz: $(VENV)/package.stamp $(VENV)/test.group  ## a million malformed calls
 	$(BIN)/python tools/fuzz.py --calls 1000000
-
-valgrind: $(VENV)/package.stamp $(VENV)/test.group  ## a part of the suite under valgrind's memcheck
-	FASTLOSS_ISA=baseline PYTHONMALLOC=malloc valgrind --error-exitcode=1 --suppressions=tools/valgrind.supp \
-	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/test_out.py tests/test_calls.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build asv_benchmarks/.asv
